@@ -1,0 +1,206 @@
+package capture
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// handoverEnv makes the test binary the process that is handed a terminal.
+const handoverEnv = "KSD_CAPTURE_HANDOVER"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(handoverEnv) != "" {
+		if err := served(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// served is the other side: it takes a terminal from the socket on descriptor
+// 3, prompts there until the socket closes or SIGTERM comes, and answers with
+// what it knows.
+func served() error {
+	f := os.NewFile(3, "socket")
+	c, err := net.FileConn(f)
+	if err != nil {
+		return err
+	}
+	socket := c.(*net.UnixConn)
+	b, oob := make([]byte, 16), make([]byte, unix.CmsgSpace(4))
+	_, n, _, _, err := socket.ReadMsgUnix(b, oob)
+	if err != nil {
+		return err
+	}
+	msgs, err := unix.ParseSocketControlMessage(oob[:n])
+	if err != nil {
+		return err
+	}
+	fds, err := unix.ParseUnixRights(&msgs[0])
+	if err != nil {
+		return err
+	}
+	own, ownErr := os.OpenFile("/dev/tty", os.O_RDWR, 0)
+	if ownErr == nil {
+		own.Close()
+		return errors.New("the terminal is this process's own")
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		io.Copy(io.Discard, socket)
+		cancel()
+	}()
+	term, err := Open(os.NewFile(uintptr(fds[0]), "tty"), "xterm", monotonic)
+	if err != nil {
+		return err
+	}
+	defer term.Restore()
+	if err := term.Raw(); err != nil {
+		return err
+	}
+	s, err := term.Read(ctx, Prompt{Phrase: "p"})
+	err = errors.Join(err, term.Restore())
+	fmt.Fprintf(socket, "uid %d keys %s err %v", os.Getuid(), keys(s), err)
+	return nil
+}
+
+// handover starts the other side, as nobody in a session of its own where this
+// process may do so, and gives it the console's terminal.
+func handover(t *testing.T, con *console) (*exec.Cmd, *net.UnixConn) {
+	t.Helper()
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs := os.NewFile(uintptr(pair[1]), "theirs")
+	defer theirs.Close()
+	mine := os.NewFile(uintptr(pair[0]), "mine")
+	defer mine.Close()
+	c, err := net.FileConn(mine)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Env = []string{handoverEnv + "=1"}
+	cmd.Stderr = os.Stderr
+	cmd.ExtraFiles = []*os.File{theirs}
+	cmd.Dir = "/"
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if os.Getuid() == 0 {
+		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: 65534, Gid: 65534}
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+	})
+	if _, _, err := c.(*net.UnixConn).WriteMsgUnix([]byte("H"), unix.UnixRights(int(con.tty.Fd())), nil); err != nil {
+		t.Fatal(err)
+	}
+	con.expect("\r\n> ")
+	return cmd, c.(*net.UnixConn)
+}
+
+func TestHandover(t *testing.T) {
+	answer := func(t *testing.T, c *net.UnixConn) string {
+		c.SetReadDeadline(time.Now().Add(10 * time.Second))
+		b, err := io.ReadAll(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	uid := os.Getuid()
+	if uid == 0 {
+		uid = 65534
+	} else {
+		t.Log("not root: the other process runs as the same user")
+	}
+	for _, c := range []struct {
+		name string
+		end  func(t *testing.T, con *console, cmd *exec.Cmd, c *net.UnixConn)
+	}{
+		{"accepted", func(t *testing.T, con *console, cmd *exec.Cmd, c *net.UnixConn) {
+			con.typed("ok")
+			con.send("\r")
+			if got, want := answer(t, c), fmt.Sprintf("uid %d keys ok err <nil>", uid); got != want {
+				t.Errorf("answer %q, want %q", got, want)
+			}
+		}},
+		{"Ctrl-C", func(t *testing.T, con *console, cmd *exec.Cmd, c *net.UnixConn) {
+			con.send("\x03")
+			if got := answer(t, c); !strings.Contains(got, ErrInterrupted.Error()) {
+				t.Errorf("answer %q", got)
+			}
+		}},
+		{"client gone", func(t *testing.T, con *console, cmd *exec.Cmd, c *net.UnixConn) {
+			con.typed("a")
+			c.Close()
+		}},
+		{"SIGTERM", func(t *testing.T, con *console, cmd *exec.Cmd, c *net.UnixConn) {
+			con.typed("a")
+			cmd.Process.Signal(syscall.SIGTERM)
+			if got := answer(t, c); !strings.Contains(got, context.Canceled.Error()) {
+				t.Errorf("answer %q", got)
+			}
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			con := newConsole(t)
+			before := con.settings()
+			cmd, socket := handover(t, con)
+			if con.settings() == before {
+				t.Error("the settings did not change")
+			}
+			c.end(t, con, cmd, socket)
+			con.expect(bracketsOff)
+			cmd.Wait()
+			if after := con.settings(); after != before {
+				t.Errorf("settings before %+v\nafter %+v", before, after)
+			}
+		})
+	}
+}
+
+// TestHandoverKilled shows what nobody but the client can mend: the process
+// that was handed the terminal is killed, the terminal stays raw, the client
+// sees its socket close and puts back the settings it kept.
+func TestHandoverKilled(t *testing.T) {
+	con := newConsole(t)
+	before := con.settings()
+	cmd, c := handover(t, con)
+	cmd.Process.Kill()
+	c.SetReadDeadline(time.Now().Add(10 * time.Second))
+	if b, err := io.ReadAll(c); err != nil || len(b) > 0 {
+		t.Errorf("the client sees %q, %v, want EOF", b, err)
+	}
+	if con.settings() == before {
+		t.Fatal("somebody restored the terminal: this package's comment is wrong")
+	}
+	if err := unix.IoctlSetTermios(int(con.tty.Fd()), unix.TCSETS, &before); err != nil {
+		t.Fatal(err)
+	}
+	if con.settings() != before {
+		t.Error("the client could not restore the terminal")
+	}
+}

@@ -1,0 +1,93 @@
+// Package model judges rhythms: given what the enrolled people typed before,
+// it says how much more likely a new sample is their own than a stranger's.
+//
+// It does no I/O. A Verifier is built from People (from the store) and a File
+// (a trained network, possibly none) and is then safe for concurrent use.
+// Retrain makes a new File.
+package model
+
+import (
+	"errors"
+	"time"
+
+	"ksd/internal/keystroke"
+)
+
+// The facts a Verifier states.
+var (
+	ErrUnenrolled = errors.New("person is not enrolled")
+	ErrPhrase     = errors.New("phrase is not enrolled on this channel")
+	ErrUnusable   = errors.New("sample cannot be judged")
+	ErrTooFew     = errors.New("too few samples")
+	ErrFile       = errors.New("not a ksd model file")
+)
+
+// Sitting is one enrolment sitting of a person. Samples of one sitting are
+// never on both sides of a train/validation split.
+type Sitting struct {
+	ID      int64
+	Samples []keystroke.Sample // in the order typed, without warm-ups
+}
+
+// Person is everything the model needs to know of one enrolled person.
+type Person struct {
+	Name     string
+	Sittings []Sitting
+}
+
+// Score is how one sample was judged.
+type Score struct {
+	LLR       float64 // natural log of P(sample | owner) / P(sample | stranger), clamped to ±MaxLLR
+	Detector  float64 // robust distance to the template, 0 (same) to 3 (nothing alike)
+	Network   float64 // the network's log-odds that it is the owner; valid if HasNetwork
+	HasNet    bool    // whether the loaded network knows this person
+	Beats     []Beat  // the rhythm beside what was expected
+	NearCopy  bool    // the sample is a near copy of one of the template's own
+	TooSteady bool    // the sample is more regular than hands are
+}
+
+// Beat is one stroke of a judged sample.
+type Beat struct {
+	Rune   rune
+	Typed  time.Duration // press-press interval before it, 0 if none
+	Usual  time.Duration // the owner's median
+	Spread time.Duration // half the range the owner keeps to
+}
+
+// MaxLLR bounds what one sample can say, in natural-log units.
+const MaxLLR = 6.0
+
+// Progress tells how far a Retrain is.
+type Progress struct {
+	Stage                string // "samples", "training", "validation"
+	Epoch, Epochs        int
+	Done                 float64 // 0 to 1 over the whole run
+	Loss, ValidationLoss float64
+}
+
+// Options steer a Retrain. The zero value of a field means its default.
+type Options struct {
+	Seed      uint64  // of weights, impostors, order and dropout; default 1
+	Impostors float64 // synthetic impostor samples per real one; default 1
+	Epochs    int     // at most; default 60
+	Patience  int     // epochs without a better validation loss; default 8
+}
+
+// Figures are the error rates of a network on validation sittings.
+type Figures struct {
+	Loss           float64 // mean cross-entropy, nats
+	FMR, FNMR, EER float64 // 0 to 1; FMR and FNMR at log-odds 0
+}
+
+// Report is what came of a Retrain.
+type Report struct {
+	People     int
+	Samples    int // real, for training
+	Validation int // real, for validation
+	Impostors  int // drawn, for training
+	Epochs     int // run
+	BestEpoch  int
+	TrainLoss  float64
+	Figures             // of the new network
+	Before     *Figures // of the network given to Retrain, on the same samples; nil if it did not know them all
+}

@@ -1,0 +1,196 @@
+package model
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"sync"
+	"time"
+
+	"ksd/internal/feature"
+	"ksd/internal/keystroke"
+	"ksd/internal/model/network"
+)
+
+// Verifier judges samples. It never changes; build a new one when people or
+// file change.
+type Verifier struct {
+	pop     *feature.Population
+	people  map[string]map[templateKey]*template
+	network *network.Network
+	class   map[string]int
+	scratch sync.Pool // of *scratch
+}
+
+type scratch struct {
+	net      *network.Scratch
+	logits   []float32
+	features []float32
+	keys     []uint16
+}
+
+// NewVerifier builds a Verifier. file may be nil: then the detector judges
+// alone. A file that does not know a person leaves that person to the detector,
+// and any network leaves it the phrases longer than network.MaxLen.
+// A person with releases gets a template of the same typings without them as
+// well, for the terminal that shows none.
+func NewVerifier(people []Person, file *File) (*Verifier, error) {
+	v := &Verifier{pop: feature.Default(), people: map[string]map[templateKey]*template{}, class: map[string]int{}}
+	for _, p := range people {
+		lines := map[templateKey][]keystroke.Line{}
+		for _, s := range p.samples() {
+			add(lines, s)
+			if s.Channel == keystroke.Full {
+				add(lines, s.PressOnly())
+			}
+		}
+		v.people[p.Name] = map[templateKey]*template{}
+		for key, ls := range lines {
+			v.people[p.Name][key] = newTemplate(v.pop, ls)
+		}
+	}
+	if file == nil {
+		return v, nil
+	}
+	n, err := network.New(file.Spec, file.Weights)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrFile, err)
+	}
+	v.network = n
+	for k, name := range file.People {
+		v.class[name] = k
+	}
+	v.scratch.New = func() any {
+		return &scratch{net: network.NewScratch(file.Spec), logits: make([]float32, file.Spec.Classes)}
+	}
+	return v, nil
+}
+
+func add(to map[templateKey][]keystroke.Line, s keystroke.Sample) {
+	l := s.Line()
+	if l.Text == s.Phrase && len(l.Strokes) > 0 {
+		key := templateKey{s.Phrase, s.Channel}
+		to[key] = append(to[key], l)
+	}
+}
+
+// samples returns all samples of all sittings, in order.
+func (p Person) samples() []keystroke.Sample {
+	var out []keystroke.Sample
+	for _, s := range p.Sittings {
+		out = append(out, s.Samples...)
+	}
+	return out
+}
+
+// Score judges a sample that claims to be person's. The sample's line must be
+// its phrase already. Errors: ErrUnenrolled, ErrPhrase, ErrUnusable.
+func (v *Verifier) Score(person string, s keystroke.Sample) (Score, error) {
+	templates, ok := v.people[person]
+	if !ok || len(templates) == 0 {
+		return Score{}, ErrUnenrolled
+	}
+	t, ok := templates[templateKey{s.Phrase, s.Channel}]
+	if !ok {
+		return Score{}, ErrPhrase
+	}
+	line := s.Line()
+	if line.Text != s.Phrase {
+		return Score{}, fmt.Errorf("%w: it is another text", ErrUnusable)
+	}
+	strokes := v.pop.Extract(line)
+	distance, ok := t.distance(strokes)
+	if !ok {
+		return Score{}, fmt.Errorf("%w: too few times", ErrUnusable)
+	}
+	out := Score{Detector: distance, Beats: t.beats(line), TooSteady: tooSteady(strokes)}
+	for _, earlier := range t.typings {
+		out.NearCopy = out.NearCopy || nearCopy(line, earlier)
+	}
+	if k, known := v.class[person]; known && len(strokes) <= network.MaxLen {
+		odds, err := v.odds(strokes, k)
+		if err != nil {
+			return Score{}, fmt.Errorf("%w: %w", ErrUnusable, err)
+		}
+		out.Network, out.HasNet = odds, true
+	}
+	out.LLR = fuse(s.Channel, out)
+	return out, nil
+}
+
+// odds returns the network's log-odds of class k, clamped to ±maxOdds.
+func (v *Verifier) odds(strokes []feature.Stroke, k int) (float64, error) {
+	sc := v.scratch.Get().(*scratch)
+	defer v.scratch.Put(sc)
+	sc.features, sc.keys = sc.features[:0], sc.keys[:0]
+	for _, st := range strokes {
+		sc.features, sc.keys = st.Append(sc.features), append(sc.keys, st.Key)
+	}
+	if err := v.network.Logits(sc.logits, network.Sequence{Features: sc.features, Keys: sc.keys}, sc.net); err != nil {
+		return 0, err
+	}
+	return logOdds(sc.logits, k), nil
+}
+
+// logOdds returns ln(P(k) / (1 - P(k))) of a softmax.
+func logOdds(logits []float32, k int) float64 {
+	top := math.Inf(-1)
+	for j, x := range logits {
+		if j != k {
+			top = math.Max(top, float64(x))
+		}
+	}
+	var sum float64
+	for j, x := range logits {
+		if j != k {
+			sum += math.Exp(float64(x) - top)
+		}
+	}
+	return math.Max(-maxOdds, math.Min(maxOdds, float64(logits[k])-top-math.Log(sum)))
+}
+
+const (
+	// copyDistance: typings of the same hands differ by tens of ms at each key;
+	// the cleanest replay through a terminal errs by less than 1 ms.
+	copyDistance = 3 * time.Millisecond
+	minIntervals = 6 // that it takes to tell
+	// steady is the standard deviation of log intervals under which no hand
+	// types: the 2,000 typings of GREYC lie between 0.15 and 1.9.
+	steady = 0.05
+)
+
+// NearCopy says whether two typings are so alike that one must be a recording
+// of the other: the same text, and press-press intervals with a median
+// difference under 3 ms.
+func NearCopy(a, b keystroke.Sample) bool { return nearCopy(a.Line(), b.Line()) }
+
+func nearCopy(a, b keystroke.Line) bool {
+	if a.Text != b.Text {
+		return false
+	}
+	var apart []time.Duration
+	for i := range a.Strokes {
+		da, oka := a.DownDown(i)
+		db, okb := b.DownDown(i)
+		if oka && okb {
+			apart = append(apart, (da - db).Abs())
+		}
+	}
+	if len(apart) < minIntervals {
+		return false
+	}
+	slices.Sort(apart)
+	return apart[len(apart)/2] < copyDistance
+}
+
+// tooSteady says whether intervals are more even than hands are: a script that
+// waits the same time at every key.
+func tooSteady(strokes []feature.Stroke) bool {
+	var n, sum, squares float64
+	for _, s := range strokes {
+		if s.HasDD {
+			n, sum, squares = n+1, sum+s.LogDD, squares+s.LogDD*s.LogDD
+		}
+	}
+	return n >= minIntervals && squares/n-(sum/n)*(sum/n) < steady*steady
+}

@@ -1,0 +1,324 @@
+package conf
+
+import (
+	"errors"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+)
+
+// The bad files. want is "line key" of each error, in order; say is what the
+// message must contain of what would be right.
+var bad = []struct {
+	name, file string
+	want       []string
+	say        string
+}{
+	// Not TOML.
+	{"half a line", "[daemon]\nstate =", []string{"2 daemon.state"}, "key = value"},
+	{"no quotes", "[daemon]\nlog_level = info\n", []string{"2 daemon.log_level"}, "double quotes"},
+	{"open quote", "[daemon]\nlog_level = \"info\n", []string{"2 daemon.log_level"}, "double quotes"},
+	{"colon", "[policy]\nfmr: 0.01\n", []string{"2 policy.fmr"}, "key = value"},
+	{"a key twice", "[policy]\nfmr = 0.01\nfmr = 0.02\n", []string{"3 policy.fmr"}, "already been defined"},
+	{"a section twice", "[policy]\nfmr = 0.01\n[policy]\nfnmr = 0.02\n", []string{"3 policy"}, "already been defined"},
+	{"NUL", "[policy]\n\x00\n", []string{"2 policy"}, "key = value"},
+	{"not UTF-8", "# \xff\n", []string{"1 "}, "key = value"},
+
+	// Keys and sections that there are not.
+	{"unknown key", "[policy]\n\n\nfrm = 0.01\n", []string{"4 policy.frm"}, "fmr, fnmr"},
+	{"unknown section", "\n[polcy]\nfmr = 0.01\n", []string{"2 polcy"}, "[policy]"},
+	{"key in no section", "fmr = 0.01\n", []string{"1 fmr"}, "[policy]"},
+	{"key in another section", "[lockout]\nfmr = 0.01\n", []string{"2 lockout.fmr"}, "source_failures"},
+	{"upper case key", "[policy]\nFMR = 0.01\n", []string{"2 policy.FMR"}, "fmr"},
+	{"upper case section", "[Policy]\nfmr = 0.01\n", []string{"1 Policy"}, "[policy]"},
+	{"key with a space", "[policy]\n\"fmr \" = 0.01\n", []string{"2 policy.fmr "}, "fmr"},
+	{"section as a value", "policy = 3\n", []string{"1 policy"}, "a line [policy]"},
+	{"section as a list", "\n[[lockout]]\nfailures = 3\n", []string{"2 lockout"}, "a line [lockout]"},
+	{"key as a section", "[daemon.state]\npath = \"/x\"\n", []string{"1 daemon.state"}, "absolute path"},
+	{"key as a dotted section", "[daemon]\n\nstate.path = \"/x\"\n", []string{"3 daemon.state"}, "absolute path"},
+
+	// Values of the wrong kind.
+	{"number for a text", "[daemon]\nstate = 3\n", []string{"2 daemon.state"}, "absolute path"},
+	{"text for a number", "[policy]\nattempts = \"2\"\n", []string{"2 policy.attempts"}, "whole number from 1 to 5"},
+	{"fraction for a whole number", "[policy]\nattempts = 2.0\n", []string{"2 policy.attempts"}, "whole number"},
+	{"text for a share", "[policy]\nfmr = \"1%\"\n", []string{"2 policy.fmr"}, "from 0.0001 to 0.2"},
+	{"text for a yes", "[training]\nautomatic = \"yes\"\n", []string{"2 training.automatic"}, "true or false"},
+	{"number for a yes", "[training]\nautomatic = 1\n", []string{"2 training.automatic"}, "true or false"},
+	{"time without a unit", "[challenge]\nexpire = 60\n", []string{"2 challenge.expire"}, `"10m"`},
+	{"text for a list", "[challenge]\nphrases = \"cold water on stones\"\n", []string{"2 challenge.phrases"}, "1 to 20"},
+	{"numbers for phrases", "[challenge]\nphrases = [1, 2]\n", []string{"2 challenge.phrases"}, "1 to 20"},
+
+	// Values out of range.
+	{"relative path", "[daemon]\nstate = \"ksd\"\n", []string{"2 daemon.state"}, "absolute"},
+	{"empty path", "[daemon]\nstate = \"\"\n", []string{"2 daemon.state"}, "absolute"},
+	{"NUL in a path", "[daemon]\nstate = \"/x\\u0000y\"\n", []string{"2 daemon.state"}, "absolute"},
+	{"long socket", "[daemon]\napi_socket = \"/" + strings.Repeat("x", 107) + "\"\n", []string{"2 daemon.api_socket"}, "107 bytes"},
+	{"level", "[daemon]\nlog_level = \"trace\"\n", []string{"2 daemon.log_level"}, `"debug", "info"`},
+	{"level in capitals", "[daemon]\nlog_level = \"INFO\"\n", []string{"2 daemon.log_level"}, `"info"`},
+	{"no phrases", "[challenge]\nphrases = []\n", []string{"2 challenge.phrases"}, "1 to 20"},
+	{"too many phrases", "[challenge]\nphrases = [" + strings.Repeat(`"cold water on stones",`, 21) + "]\n", []string{"2 challenge.phrases"}, "1 to 20"},
+	{"short phrase", "[challenge]\nphrases = [\"eleven char\"]\n", []string{"2 challenge.phrases"}, "12 to 64"},
+	{"long phrase", "[challenge]\nphrases = [\"" + strings.Repeat("x", 65) + "\"]\n", []string{"2 challenge.phrases"}, "12 to 64"},
+	{"tab in a phrase", "[challenge]\nphrases = [\"cold\\twater on stones\"]\n", []string{"2 challenge.phrases"}, "printable"},
+	{"escape in a phrase", "[challenge]\nphrases = [\"cold \\u001b[2J on stones\"]\n", []string{"2 challenge.phrases"}, "printable"},
+	{"space at the end", "[challenge]\nphrases = [\"cold water on stones \"]\n", []string{"2 challenge.phrases"}, "single spaces"},
+	{"two spaces", "[challenge]\nphrases = [\"cold  water on stones\"]\n", []string{"2 challenge.phrases"}, "single spaces"},
+	{"a phrase twice", "[challenge]\nphrases = [\"cold water on stones\", \"Cold water on stones\"]\n", []string{"2 challenge.phrases"}, "different"},
+	{"two bad phrases", "[challenge]\nphrases = [\"x\", \"cold water on stones\", \"y\"]\n", []string{"2 challenge.phrases", "2 challenge.phrases"}, "12 to 64"},
+	{"typings", "[challenge]\ntypings = 2\n", []string{"2 challenge.typings"}, "3 to 20"},
+	{"warmups", "[challenge]\nwarmups = -1\n", []string{"2 challenge.warmups"}, "0 to 10"},
+	{"corrections", "[challenge]\ncorrections = 11\n", []string{"2 challenge.corrections"}, "0 to 10"},
+	{"typing_time", "[challenge]\ntyping_time = \"4999ms\"\n", []string{"2 challenge.typing_time"}, `"5s" to "5m"`},
+	{"negative time", "[challenge]\nexpire = \"-60s\"\n", []string{"2 challenge.expire"}, `"5s" to "10m"`},
+	{"no time", "[challenge]\nexpire = \"soon\"\n", []string{"2 challenge.expire"}, `"5s" to "10m"`},
+	{"a day", "[lockout]\nforget = \"1d\"\n", []string{"2 lockout.forget"}, `"168h"`},
+	{"attempts", "[policy]\nattempts = 0\n", []string{"2 policy.attempts"}, "1 to 5"},
+	{"max_phrases", "[policy]\nmax_phrases = 11\n", []string{"2 policy.max_phrases"}, "1 to 10"},
+	{"tries", "[policy]\ntries = 0\n", []string{"2 policy.tries"}, "1 to 10"},
+	{"fmr of nothing", "[policy]\nfmr = 0\n", []string{"2 policy.fmr"}, "from 0.0001"},
+	{"fmr in percent", "[policy]\nfmr = 1\n", []string{"2 policy.fmr"}, "to 0.2"},
+	{"fmr nan", "[policy]\nfmr = nan\n", []string{"2 policy.fmr"}, "to 0.2"},
+	{"fnmr inf", "[policy]\nfnmr = -inf\n", []string{"2 policy.fnmr"}, "to 0.5"},
+	{"min_samples", "[policy]\nmin_samples = 2\n", []string{"2 policy.min_samples"}, "3 to 20"},
+	{"failures", "[lockout]\nfailures = 0\n", []string{"2 lockout.failures"}, "1 to 100"},
+	{"source_failures", "[lockout]\nsource_failures = 1001\n", []string{"2 lockout.source_failures"}, "1 to 1000"},
+	{"first", "[lockout]\nfirst = \"0s\"\n", []string{"2 lockout.first"}, `"1s" to "1h"`},
+	{"longest", "[lockout]\nlongest = \"25h\"\n", []string{"2 lockout.longest"}, `"24h"`},
+	{"settle", "[training]\nsettle = \"61m\"\n", []string{"2 training.settle"}, `"0s" to "1h"`},
+	{"impostors", "[training]\nimpostors = 0.0\n", []string{"2 training.impostors"}, "0.1 to 100"},
+	{"epochs", "[training]\nepochs = 0\n", []string{"2 training.epochs"}, "1 to 1000"},
+	{"patience", "[training]\npatience = 0\n", []string{"2 training.patience"}, "1 to 1000"},
+	{"seed of zero", "[training]\nseed = 0\n", []string{"2 training.seed"}, "from 1"},
+
+	// Values that do not go together. A default is never to blame.
+	{"equal sockets", "[daemon]\nlogin_socket = \"/run/x\"\napi_socket = \"/run/./x\"\n", []string{"2 daemon.login_socket"}, "two different"},
+	{"expire against default", "[challenge]\nexpire = \"10s\"\n", []string{"2 challenge.expire"}, "typing_time"},
+	{"default against typing_time", "[challenge]\ntyping_time = \"2m\"\n", []string{"2 challenge.typing_time"}, "not shorter"},
+	{"min_samples above typings", "[policy]\nmin_samples = 6\n", []string{"2 policy.min_samples"}, "at most typings"},
+	{"longest below first", "[lockout]\nlongest = \"10s\"\n", []string{"2 lockout.longest"}, "not shorter than first"},
+	{"forget below longest", "[lockout]\nforget = \"10m\"\n", []string{"2 lockout.forget"}, "not shorter than longest"},
+	{"patience above epochs", "[training]\nepochs = 5\n", []string{"2 training.epochs"}, "patience at most epochs"},
+
+	{"a wrong value does not go with nothing", "[challenge]\ntypings = 2\n[policy]\nmin_samples = 6\n", []string{"2 challenge.typings"}, "3 to 20"},
+
+	// Everything at once, in the order of the lines, and nothing twice.
+	{
+		"many", "[lockout]\nfirst = 30\nlongest = \"1ms\"\n[policy]\nfmr = 2\nfoo = 1\n[daemon]\nlog_level = \"loud\"\n[bar]\n",
+		[]string{"2 lockout.first", "3 lockout.longest", "5 policy.fmr", "6 policy.foo", "8 daemon.log_level", "9 bar"},
+		"[daemon]",
+	},
+
+	// The line is that of the key, however it is written.
+	{"dotted key", "\n\npolicy.fmr = 2\n", []string{"3 policy.fmr"}, "to 0.2"},
+	{"quoted key", "[policy]\n\n\"fmr\" = 2\n", []string{"3 policy.fmr"}, "to 0.2"},
+	{"inline section", "# x\npolicy = { attempts = 2, fmr = 2 }\n", []string{"2 policy.fmr"}, "to 0.2"},
+	{"key in a text", "[challenge]\nphrases = [\"\"\"\nfmr = 2 and more\"\"\"]\n[policy]\n# fmr = 2\nfmr = 2\n", []string{"6 policy.fmr"}, "to 0.2"},
+	{"windows lines", "[policy]\r\n\r\nfmr = 2\r\n", []string{"3 policy.fmr"}, "to 0.2"},
+}
+
+func TestRefuses(t *testing.T) {
+	for _, c := range bad {
+		t.Run(c.name, func(t *testing.T) {
+			got, err := Parse("ksd.toml", []byte(c.file))
+			var errs Errors
+			if !errors.As(err, &errs) {
+				t.Fatalf("error %v, want an Errors", err)
+			}
+			if !reflect.DeepEqual(got, Config{}) {
+				t.Error("a configuration came with the error")
+			}
+			var places []string
+			for _, e := range errs {
+				places = append(places, strings.TrimPrefix(e.Error()[:strings.Index(e.Error(), ": "+e.Problem)], "ksd.toml:"))
+				if e.File != "ksd.toml" || e.Problem == "" || e.Want == "" {
+					t.Errorf("%#v lacks a part", e)
+				}
+			}
+			want := make([]string, len(c.want))
+			for i, w := range c.want {
+				want[i] = strings.TrimSuffix(strings.Replace(w, " ", ": ", 1), ": ")
+			}
+			if !reflect.DeepEqual(places, want) {
+				t.Errorf("errors at %q, want %q\n%v", places, want, err)
+			}
+			if !strings.Contains(err.Error(), c.say) {
+				t.Errorf("message does not say %q:\n%v", c.say, err)
+			}
+		})
+	}
+}
+
+// A pool of phrases is not published by a typing mistake in it.
+func TestErrorsShowNoPhrase(t *testing.T) {
+	_, err := Parse("f", []byte("[challenge]\nphrases = [\"swordfish\", \"sword  fish and chips\"]"))
+	if err == nil || strings.Contains(err.Error(), "sword") {
+		t.Errorf("error: %v", err)
+	}
+}
+
+func TestTooLarge(t *testing.T) {
+	exact := strings.Repeat("#", MaxSize-1) + "\n"
+	if _, err := Parse("f", []byte(exact)); err != nil {
+		t.Errorf("%d bytes: %v", len(exact), err)
+	}
+	path := filepath.Join(t.TempDir(), "ksd.toml")
+	if err := os.WriteFile(path, []byte("#"+exact), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(path); err == nil || !strings.Contains(err.Error(), "at most 32768 bytes") {
+		t.Errorf("%d bytes: %v", len(exact)+1, err)
+	}
+}
+
+func TestLoad(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ksd.toml")
+	if _, err := Load(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("no file: %v, want fs.ErrNotExist", err)
+	}
+	if err := os.WriteFile(path, []byte("[policy]\nfmr = 9\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(path); err == nil || !strings.HasPrefix(err.Error(), path+":2: policy.fmr: ") {
+		t.Errorf("error %v does not start with path, line and key", err)
+	}
+	if err := os.WriteFile(path, []byte("[policy]\nfmr = 0.02\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	want := Default()
+	want.Policy.FMR = 0.02
+	if got, err := Load(path); err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, %v", got, err)
+	}
+}
+
+// The defaults, once more by hand: a slip in ksd.toml must not go unseen.
+func TestDefault(t *testing.T) {
+	got := Default()
+	phrases := got.Challenge.Phrases
+	got.Challenge.Phrases = nil
+	want := Config{
+		Daemon:    Daemon{State: "/var/lib/ksd", LoginSocket: "/run/ksd/login.sock", APISocket: "/run/ksd/ksd.sock", LogLevel: slog.LevelInfo},
+		Challenge: Challenge{Typings: 5, Warmups: 3, Corrections: 2, TypingTime: 30 * time.Second, Expire: time.Minute},
+		Policy:    Policy{Attempts: 2, MaxPhrases: 3, Tries: 3, FMR: 0.01, FNMR: 0.05, MinSamples: 4},
+		Lockout:   Lockout{Failures: 5, SourceFailures: 20, First: 30 * time.Second, Longest: 15 * time.Minute, Forget: time.Hour},
+		Training:  Training{Automatic: true, Settle: 10 * time.Second, Impostors: 1, Epochs: 60, Patience: 8, Seed: 1},
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+	if len(phrases) != 5 {
+		t.Errorf("%d phrases, want 5", len(phrases))
+	}
+	for _, p := range phrases {
+		if n := utf8.RuneCountInString(p); n < 17 || n > 25 {
+			t.Errorf("%q has %d characters, want 17 to 25", p, n)
+		}
+		if strings.Trim(p, "abcdefghijklmnopqrstuvwxyz ") != "" {
+			t.Errorf("%q is not of lower-case letters and spaces", p)
+		}
+	}
+}
+
+// The shipped example holds every key there is, and a remark on each.
+func TestExampleIsComplete(t *testing.T) {
+	f := open("ksd.toml", Example)
+	var c Config
+	f.keys(&c)
+	text := string(Example)
+	for section, keys := range f.known {
+		for _, key := range keys {
+			if _, ok := f.find(section + "." + key); !ok {
+				t.Errorf("%s.%s does not stand in ksd.toml", section, key)
+			}
+		}
+	}
+	for i, block := range strings.Split(text, "\n\n") {
+		if strings.Contains(block, " = ") && !strings.HasPrefix(strings.TrimSpace(block), "#") {
+			t.Errorf("block %d of ksd.toml has a key and no remark:\n%s", i, block)
+		}
+	}
+}
+
+// Every field of Config is set from the example: none is forgotten in keys.
+func TestEveryFieldIsRead(t *testing.T) {
+	f := open("ksd.toml", []byte(strings.NewReplacer(
+		`"info"`, `"warn"`, "warmups = 3", "warmups = 1", "seed = 1", "seed = 2").Replace(string(Example))))
+	var c Config
+	f.keys(&c)
+	v := reflect.ValueOf(c)
+	for i := range v.NumField() {
+		for j := range v.Field(i).NumField() {
+			if v.Field(i).Field(j).IsZero() {
+				t.Errorf("%s.%s is not read", v.Type().Field(i).Name, v.Field(i).Type().Field(j).Name)
+			}
+		}
+	}
+}
+
+var good = []struct {
+	name, file string
+	change     func(*Config)
+}{
+	{"nothing", "", func(*Config) {}},
+	{"a remark", "# only words\n", func(*Config) {}},
+	{"empty section", "[policy]\n", func(*Config) {}},
+	{"the example", string(Example), func(*Config) {}},
+	{"windows lines", strings.ReplaceAll(string(Example), "\n", "\r\n"), func(*Config) {}},
+	{"paths", "[daemon]\nstate = \"/srv//ksd/\"\n", func(c *Config) { c.Daemon.State = "/srv/ksd" }},
+	{"longest socket", "[daemon]\napi_socket = \"/" + strings.Repeat("x", 106) + "\"\n", func(c *Config) { c.Daemon.APISocket = "/" + strings.Repeat("x", 106) }},
+	{"level", "[daemon]\nlog_level = \"debug\"\n", func(c *Config) { c.Daemon.LogLevel = slog.LevelDebug }},
+	{"one phrase of 12", "[challenge]\nphrases = [\"twelve chars\"]\n", func(c *Config) { c.Challenge.Phrases = []string{"twelve chars"} }},
+	{"letters of any language", "[challenge]\nphrases = [\"über sieben Brücken\"]\n", func(c *Config) { c.Challenge.Phrases = []string{"über sieben Brücken"} }},
+	{"no warm-ups", "[challenge]\nwarmups = 0\n", func(c *Config) { c.Challenge.Warmups = 0 }},
+	{"times of two units", "[challenge]\nexpire = \"1m30s\"\n", func(c *Config) { c.Challenge.Expire = 90 * time.Second }},
+	{"whole number for a share", "[training]\nimpostors = 50\n", func(c *Config) { c.Training.Impostors = 50 }},
+	{"at the bounds", "[policy]\nfmr = 0.0001\nfnmr = 0.5\n", func(c *Config) { c.Policy.FMR, c.Policy.FNMR = 0.0001, 0.5 }},
+	{"both sides of a relation", "[challenge]\ntyping_time = \"2m\"\nexpire = \"2m\"\n", func(c *Config) { c.Challenge.TypingTime, c.Challenge.Expire = 2*time.Minute, 2*time.Minute }},
+	{"not automatic", "training.automatic = false\n", func(c *Config) { c.Training.Automatic = false }},
+}
+
+func TestAccepts(t *testing.T) {
+	for _, c := range good {
+		t.Run(c.name, func(t *testing.T) {
+			want := Default()
+			c.change(&want)
+			got, err := Parse("ksd.toml", []byte(c.file))
+			if err != nil || !reflect.DeepEqual(got, want) {
+				t.Errorf("got  %+v, %v\nwant %+v", got, err, want)
+			}
+		})
+	}
+}
+
+// Whatever a file holds, reading it ends in a configuration that keeps its own
+// rules or in errors that name their place.
+func FuzzParse(f *testing.F) {
+	for _, c := range bad {
+		f.Add([]byte(c.file))
+	}
+	for _, c := range good {
+		f.Add([]byte(c.file))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		c, err := Parse("f", data)
+		if err != nil {
+			lines := strings.Count(string(data), "\n") + 1
+			for _, e := range err.(Errors) {
+				if e.Line < 0 || e.Line > lines || e.Problem == "" || e.Want == "" {
+					t.Errorf("%#v", e)
+				}
+			}
+			return
+		}
+		if !(c.Policy.FMR >= 0.0001 && c.Policy.FMR <= 0.2) || c.Lockout.Forget < c.Lockout.Longest ||
+			len(c.Challenge.Phrases) == 0 || !filepath.IsAbs(c.Daemon.State) {
+			t.Errorf("%+v", c)
+		}
+	})
+}

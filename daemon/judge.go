@@ -1,0 +1,183 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"time"
+
+	"ksd/internal/keystroke"
+	"ksd/internal/model"
+	"ksd/internal/policy"
+	"ksd/internal/store"
+	"ksd/internal/wire"
+)
+
+// answer brings what was typed at the phrase asked for. It returns why it could
+// not be judged, "" if it was; the claim then goes on with ask, or is over.
+func (c *claim) answer(ctx context.Context, s keystroke.Sample) wire.Reason {
+	ctx = context.WithoutCancel(ctx)
+	c.d.judging.Lock()
+	defer c.d.judging.Unlock()
+	c.detail = nil
+	if c.over != "" || c.asked == "" {
+		c.end(ctx, wire.Failed)
+		return ""
+	}
+	if reason := c.usable(s); reason != "" {
+		return c.spoil(ctx, reason)
+	}
+	score, err := c.d.known.Load().verifier.Score(c.user, s)
+	switch {
+	case errors.Is(err, model.ErrUnusable):
+		return c.spoil(ctx, wire.ReasonText)
+	case errors.Is(err, model.ErrPhrase):
+		return c.spoil(ctx, wire.ReasonChannel)
+	case errors.Is(err, model.ErrUnenrolled): // deleted meanwhile
+		c.end(ctx, wire.Unenrolled)
+		return ""
+	case err != nil:
+		c.d.world.Log.Error("typing cannot be judged", slog.Any("error", err))
+		c.end(ctx, wire.Failed)
+		return ""
+	}
+	c.judge(ctx, s, score)
+	return ""
+}
+
+// usable returns why s cannot be judged, "" if it can.
+func (c *claim) usable(s keystroke.Sample) wire.Reason {
+	err := policy.CheckText(s.Line(), c.asked, c.config.Challenge.Corrections)
+	switch {
+	case s.Channel != c.channel:
+		return wire.ReasonChannel
+	case s.Phrase != c.asked || errors.Is(err, policy.ErrText):
+		return wire.ReasonText
+	case err != nil:
+		return wire.ReasonCorrections
+	}
+	return ""
+}
+
+// spoil counts a typing that could not be judged. The last of them ends the
+// claim.
+func (c *claim) spoil(ctx context.Context, reason wire.Reason) wire.Reason {
+	if c.unusable++; c.unusable >= c.config.Policy.Tries {
+		c.end(ctx, wire.Unusable)
+	}
+	return reason
+}
+
+// judge adds a score to the attempt and asks the gate.
+func (c *claim) judge(ctx context.Context, s keystroke.Sample, score model.Score) {
+	bounds := policy.NewBounds(c.config.Policy.FMR, c.config.Policy.FNMR)
+	c.asked = ""
+	c.typed++
+	c.sum += score.LLR
+	c.probes = append(c.probes, s)
+	c.detail = detail(score, c.sum, bounds)
+	f := finding{sum: c.sum, typed: c.typed, most: c.most(), bounds: bounds}
+	var err error
+	if f.suspect, err = c.suspect(ctx, s, score); err != nil {
+		c.d.world.Log.Error("earlier logins cannot be read", slog.Any("error", err))
+		f = finding{end: wire.Failed}
+	}
+	switch r := c.d.gate(ctx, c, f); {
+	case r.more:
+	case r.code == wire.Accept:
+		c.accepted(ctx)
+	case r.code == wire.Refuse:
+		c.refused(ctx)
+	default:
+		c.charged(ctx)
+		c.over = r.code
+	}
+}
+
+// suspect says why a typing is no person's, "" if it may be one's: hands neither
+// repeat themselves nor keep time that well.
+func (c *claim) suspect(ctx context.Context, s keystroke.Sample, score model.Score) (string, error) {
+	probes, err := c.d.store.Probes(ctx, c.user)
+	if err != nil {
+		return "", err
+	}
+	near := score.NearCopy || slices.ContainsFunc(probes, func(p store.Probe) bool { return model.NearCopy(s, p.Sample) })
+	switch {
+	case near:
+		return "copy", nil
+	case score.TooSteady:
+		return "steady", nil
+	}
+	return "", nil
+}
+
+// accepted ends the claim well. The decision is recorded already: what fails
+// here is logged and does not undo it.
+func (c *claim) accepted(ctx context.Context) {
+	c.over, c.open = wire.Accept, false
+	for _, s := range c.subjects() {
+		if err := c.d.store.ClearFailures(ctx, s.name); err != nil {
+			c.d.world.Log.Error("refusals not cleared", slog.Any("error", err))
+		}
+	}
+	for _, s := range c.probes {
+		if err := c.d.store.AddProbe(ctx, c.user, store.Probe{Taken: c.d.world.Now(), Sample: s}); err != nil {
+			c.d.world.Log.Error("probe not kept", slog.Any("error", err))
+		}
+	}
+	c.probes = nil
+}
+
+// refused ends the attempt, and the claim if there is no further one.
+func (c *claim) refused(ctx context.Context) {
+	c.charged(ctx)
+	c.sum, c.typed, c.unusable, c.probes = 0, 0, 0, nil
+	if c.attempt >= c.config.Policy.Attempts {
+		c.over = wire.Refuse
+	}
+}
+
+// end ends the claim without a judgement.
+func (c *claim) end(ctx context.Context, code wire.Code) {
+	if c.over != "" {
+		return
+	}
+	ctx = context.WithoutCancel(ctx)
+	f := finding{end: code}
+	if c.typed > 0 {
+		f.sum, f.typed = c.sum, c.typed
+	}
+	if c.open {
+		c.charged(ctx)
+	}
+	c.asked, c.probes = "", nil
+	if c.over = c.d.gate(ctx, c, f).code; !c.over.Valid() || c.over == wire.Accept {
+		c.over = wire.Failed
+	}
+}
+
+// charged ends an attempt that was not accepted: it counts against its source.
+func (c *claim) charged(ctx context.Context) {
+	c.open = false
+	_, err := c.d.store.RecordFailure(ctx, sourceSubject(c.source), c.d.world.Now(), c.config.Lockout.Forget)
+	if err != nil {
+		c.d.world.Log.Error("refusal not counted", slog.Any("error", err))
+	}
+}
+
+// detail is what an administrator is shown of a typing.
+func detail(s model.Score, sum float64, b policy.Bounds) *wire.Detail {
+	out := &wire.Detail{Score: s.LLR, Sum: sum, Accept: b.Accept, Refuse: b.Refuse, Detector: s.Detector}
+	if s.HasNet {
+		out.Network = &s.Network
+	}
+	for _, b := range s.Beats {
+		out.Rhythm = append(out.Rhythm, wire.Beat{
+			Text: string(b.Rune), TypedMS: ms(b.Typed), UsualMS: ms(b.Usual), SpreadMS: ms(b.Spread),
+		})
+	}
+	return out
+}
+
+func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

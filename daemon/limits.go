@@ -1,0 +1,68 @@
+package daemon
+
+import (
+	"sync"
+
+	"ksd/internal/wire"
+)
+
+// How much of the daemon callers can hold at once. Root has an allowance of its
+// own, so that nobody else can keep it out.
+const (
+	maxConversations        = 256 // on login.sock: of root, and of all others together
+	maxConversationsPerUser = 8   // of one account other than root
+	maxConnections          = 512 // on ksd.sock: of root, and of all others together
+	maxConnectionsPerUser   = 16  // of one account other than root
+)
+
+// limits counts what is held at each socket.
+type limits struct {
+	conversations, connections allowance
+}
+
+func newLimits() *limits {
+	return &limits{
+		conversations: allowance{most: maxConversations, each: maxConversationsPerUser},
+		connections:   allowance{most: maxConnections, each: maxConnectionsPerUser},
+	}
+}
+
+// allowance counts what callers hold of one thing.
+type allowance struct {
+	most, each int
+
+	mu     sync.Mutex
+	held   map[uint32]int
+	others int // held by all but root
+}
+
+// take asks for one more. Where it is granted, release must be called once.
+func (a *allowance) take(p wire.Peer) (release func(), ok bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.held == nil {
+		a.held = map[uint32]int{}
+	}
+	root := p.UID == 0
+	switch {
+	case root && a.held[0] >= a.most,
+		!root && (a.others >= a.most || a.held[p.UID] >= a.each):
+		return nil, false
+	}
+	a.add(p.UID, 1)
+	return func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.add(p.UID, -1)
+	}, true
+}
+
+// add changes the counts. a.mu must be held.
+func (a *allowance) add(uid uint32, n int) {
+	if a.held[uid] += n; a.held[uid] == 0 {
+		delete(a.held, uid)
+	}
+	if uid != 0 {
+		a.others += n
+	}
+}

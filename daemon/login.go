@@ -1,0 +1,177 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"ksd/internal/keystroke"
+	"ksd/internal/wire"
+)
+
+// helloTimeout is how long a caller of login.sock may take to say what it
+// wants, and writeTimeout how long it may take to read one packet.
+const (
+	helloTimeout = 5 * time.Second
+	writeTimeout = 5 * time.Second
+)
+
+// The longest names that are believed, in bytes.
+const (
+	maxUser    = 64
+	maxService = 64
+	maxSource  = 128
+)
+
+// loginServer answers at login.sock.
+type loginServer struct {
+	d *Daemon
+	l *net.UnixListener
+}
+
+// serve takes callers until the listener is closed, and returns when the last
+// of them has gone. ctx ends when those at a prompt must go.
+func (s *loginServer) serve(ctx context.Context) {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	for {
+		conn, err := s.l.AcceptUnix()
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil {
+			s.d.world.Log.Error("login.sock", slog.Any("error", err))
+			if !s.d.pause(ctx) {
+				return
+			}
+			continue
+		}
+		peer, release, ok := s.admit(conn)
+		if !ok {
+			continue
+		}
+		wg.Go(func() {
+			defer release()
+			defer conn.Close()
+			s.converse(ctx, conn, peer)
+		})
+	}
+}
+
+// acceptPause is how long the daemon waits where it can take nobody more, for
+// want of descriptors.
+const acceptPause = 100 * time.Millisecond
+
+// pause waits a little, or until ctx ends, which it reports as false.
+func (d *Daemon) pause(ctx context.Context) bool {
+	over := make(chan struct{})
+	stop := d.world.AfterFunc(acceptPause, func() { close(over) })
+	defer stop()
+	select {
+	case <-over:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// admit looks at who calls. Whoever holds too much already is turned away.
+func (s *loginServer) admit(conn *net.UnixConn) (peer wire.Peer, release func(), ok bool) {
+	peer, err := s.d.world.Peer(conn)
+	if err != nil {
+		s.d.world.Log.Error("login.sock", slog.Any("error", err))
+		_ = conn.Close()
+		return peer, nil, false
+	}
+	if release, ok = s.d.limits.conversations.take(peer); !ok {
+		s.d.world.Log.Warn("too many conversations", slog.String("actor", peer.String()))
+		s.d.verdict(conn, wire.Failed)
+		_ = conn.Close()
+	}
+	return peer, release, ok
+}
+
+// converse holds one conversation.
+func (s *loginServer) converse(ctx context.Context, conn *net.UnixConn, peer wire.Peer) {
+	stopTimer := s.d.world.AfterFunc(helloTimeout, func() { _ = conn.SetReadDeadline(past) })
+	stopWatch := context.AfterFunc(ctx, func() { _ = conn.SetReadDeadline(past) })
+	h, tty, err := receiveHello(conn)
+	stopTimer()
+	stopWatch()
+	if err != nil {
+		s.d.world.Log.Warn("login.sock: conversation refused", slog.String("actor", peer.String()), slog.Any("error", err))
+		s.d.verdict(conn, wire.Failed)
+		return
+	}
+	defer tty.Close()
+	who, err := s.d.claimant(peer, h)
+	if err != nil {
+		s.d.world.Log.Warn("login.sock: caller refused", slog.String("actor", peer.String()), slog.Any("error", err))
+		s.d.verdict(conn, wire.Failed)
+		return
+	}
+	code := (&conversation{d: s.d, conn: conn, tty: tty, who: who, silent: h.Silent}).run(ctx)
+	s.d.verdict(conn, code)
+}
+
+// errForbidden is the fact that a caller named somebody else.
+var errForbidden = errors.New("only root may name another account")
+
+// claimant checks what a hello says. Where an attempt comes from is believed of
+// administrators alone.
+func (d *Daemon) claimant(peer wire.Peer, h wire.Hello) (claimant, error) {
+	err := errors.Join(
+		checkName("user", h.User, maxUser),
+		checkName("service", h.Service, maxService),
+		checkName("source", h.Source, maxSource))
+	if err != nil {
+		return claimant{}, err
+	}
+	if !d.self(peer, h.User) {
+		return claimant{}, errForbidden
+	}
+	who := claimant{peer: peer, user: h.User, service: h.Service, source: h.Source, channel: keystroke.Press}
+	if !d.admin(peer) {
+		who.source = peer.String()
+	}
+	return who, nil
+}
+
+// admin reports whether p administers this daemon.
+func (d *Daemon) admin(p wire.Peer) bool { return p.UID == 0 || p.UID == d.world.UID }
+
+// self reports whether p may act for the account user.
+func (d *Daemon) self(p wire.Peer, user string) bool {
+	if d.admin(p) {
+		return true
+	}
+	uid, err := d.world.Account(user)
+	return err == nil && uid == p.UID
+}
+
+// past is a deadline that is over: what waits for it ends.
+var past = time.Unix(1, 0)
+
+// reply sends one packet, if there is one, and gives up where the caller does
+// not read: it has no verdict then, which is a denial.
+func (d *Daemon) reply(conn *net.UnixConn, packet []byte, err error) {
+	if err != nil {
+		d.world.Log.Error("packet", slog.Any("error", err))
+		return
+	}
+	stop := d.world.AfterFunc(writeTimeout, func() { _ = conn.SetWriteDeadline(past) })
+	defer stop()
+	_, _ = conn.Write(packet)
+}
+
+// verdict sends the last packet of a conversation.
+func (d *Daemon) verdict(conn *net.UnixConn, code wire.Code) {
+	if !code.Valid() {
+		code = wire.Failed
+	}
+	p, err := wire.EncodeVerdict(wire.Verdict{Code: code})
+	d.reply(conn, p, err)
+}

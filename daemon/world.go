@@ -1,0 +1,90 @@
+package daemon
+
+import (
+	"io"
+	"log/slog"
+	"os/user"
+	"strconv"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"ksd/internal/wire"
+)
+
+// World is everything the daemon takes from its surroundings. Tests bring
+// their own clock and their own people.
+type World struct {
+	// Now is the wall clock: of records, lock-outs and expiry.
+	Now func() time.Time
+	// Monotonic is the clock that keys are stamped with.
+	Monotonic func() time.Duration
+	// AfterFunc calls f once, after d, in a goroutine of its own, unless stop
+	// is called before.
+	AfterFunc func(d time.Duration, f func()) (stop func() bool)
+	// UID is the account the daemon runs as. That account and root are its
+	// administrators.
+	UID uint32
+	// Account returns the uid of an account, and Name the account of a uid.
+	Account func(name string) (uint32, error)
+	Name    func(uid uint32) (string, error)
+	// Peer returns who is at the other end of a connection.
+	Peer func(c syscall.Conn) (wire.Peer, error)
+	// Log takes what the daemon has to say. No key, phrase or score is in it.
+	Log *slog.Logger
+}
+
+// Real returns the world of a program that runs as uid and logs to log.
+func Real(uid int, log *slog.Logger) World {
+	return World{
+		Now:       time.Now,
+		Monotonic: monotonic,
+		AfterFunc: func(d time.Duration, f func()) func() bool { return time.AfterFunc(d, f).Stop },
+		UID:       uint32(uid),
+		Account:   account,
+		Name:      accountName,
+		Peer:      wire.PeerOf,
+		Log:       log,
+	}
+}
+
+// monotonic reads CLOCK_MONOTONIC. The system call cannot fail with a valid
+// clock.
+func monotonic() time.Duration {
+	var ts unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts)
+	return time.Duration(ts.Nano())
+}
+
+func account(name string) (uint32, error) {
+	u, err := user.Lookup(name)
+	if err != nil {
+		return 0, err
+	}
+	uid, err := strconv.ParseUint(u.Uid, 10, 32)
+	return uint32(uid), err
+}
+
+func accountName(uid uint32) (string, error) {
+	u, err := user.LookupId(strconv.FormatUint(uint64(uid), 10))
+	if err != nil {
+		return "", err
+	}
+	return u.Username, nil
+}
+
+// NewLog returns a logger that writes to w from level on. The journal stamps
+// lines itself.
+func NewLog(w io.Writer, level slog.Leveler, journal bool) *slog.Logger {
+	o := &slog.HandlerOptions{Level: level}
+	if journal {
+		o.ReplaceAttr = func(groups []string, a slog.Attr) slog.Attr {
+			if len(groups) == 0 && a.Key == slog.TimeKey {
+				return slog.Attr{}
+			}
+			return a
+		}
+	}
+	return slog.New(slog.NewTextHandler(w, o))
+}

@@ -1,0 +1,186 @@
+package ksdtest
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math"
+	"slices"
+	"sync"
+	"time"
+
+	"ksd/daemon"
+	"ksd/internal/keystroke"
+	"ksd/internal/model"
+)
+
+// Ear is a model for tests of everything but the model: it hears the tempo and
+// nothing else. With r the ratio of a typing's median press-press interval to
+// that of its owner's samples of the phrase, either way round, so at least 1:
+//
+//	r < 1.25          surely the owner (LLR +MaxLLR)
+//	1.25 ≤ r < 1.6    cannot tell (LLR 0)
+//	r ≥ 1.6           surely not (LLR -MaxLLR)
+//
+// A typing is unlike earlier ones from the same ratio of 1.6 on.
+type Ear struct {
+	mu     sync.Mutex
+	hold   chan struct{} // not nil: Retrain waits for it in its middle
+	runs   int
+	people []model.Person // of the last Retrain
+}
+
+// Hold makes every further training stop in its middle until release is called
+// or it is cancelled.
+func (e *Ear) Hold() (release func()) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	hold := make(chan struct{})
+	e.hold = hold
+	return sync.OnceFunc(func() {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.hold = nil
+		close(hold)
+	})
+}
+
+// Trained returns how many trainings were begun, and the people of the last.
+func (e *Ear) Trained() (runs int, people []model.Person) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.runs, e.people
+}
+
+// Model returns the ear in the daemon's form.
+func (e *Ear) Model() daemon.Model {
+	return daemon.Model{
+		NewVerifier: func(people []model.Person, file *model.File) (daemon.Verifier, error) {
+			return newTempos(people, file), nil
+		},
+		Unlike: func(s keystroke.Sample, earlier []keystroke.Sample) bool {
+			return len(earlier) >= 3 && ratio(tempo(s), middle(earlier)) >= 1.6
+		},
+		Retrain: e.retrain,
+		Encode:  func(f *model.File) ([]byte, error) { return json.Marshal(f) },
+		Decode:  decodeFile,
+	}
+}
+
+func decodeFile(b []byte) (*model.File, error) {
+	var f model.File
+	if err := json.Unmarshal(b, &f); err != nil {
+		return nil, fmt.Errorf("%w: %w", model.ErrFile, err)
+	}
+	return &f, nil
+}
+
+func (e *Ear) retrain(ctx context.Context, people []model.Person, old *model.File, now time.Time, opts model.Options, progress func(model.Progress)) (*model.File, error) {
+	e.mu.Lock()
+	hold := e.hold
+	e.runs++
+	e.people = people
+	e.mu.Unlock()
+	if len(people) == 0 {
+		return nil, model.ErrTooFew
+	}
+	progress(model.Progress{Stage: "training", Epoch: 1, Epochs: 2, Done: 0.5, Loss: 0.7})
+	if hold != nil {
+		select {
+		case <-hold:
+		case <-ctx.Done():
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	f := &model.File{Trained: now, Kernel: "ear", Options: opts, Report: model.Report{People: len(people), Epochs: 2}}
+	for _, p := range people {
+		f.People = append(f.People, p.Name)
+	}
+	if old != nil {
+		f.Report.Before = &model.Figures{EER: 0.5}
+	}
+	f.SHA256[0] = byte(len(people))
+	return f, nil
+}
+
+// tempos are the samples an Ear compares with.
+type tempos struct {
+	samples map[string][]keystroke.Sample // by person
+	file    *model.File
+}
+
+func newTempos(people []model.Person, file *model.File) *tempos {
+	t := &tempos{samples: map[string][]keystroke.Sample{}, file: file}
+	for _, p := range people {
+		for _, s := range p.Sittings {
+			t.samples[p.Name] = append(t.samples[p.Name], s.Samples...)
+		}
+	}
+	return t
+}
+
+// Score compares the tempo of a sample with its claimed owner's.
+func (t *tempos) Score(person string, s keystroke.Sample) (model.Score, error) {
+	own := t.samples[person]
+	if len(own) == 0 {
+		return model.Score{}, model.ErrUnenrolled
+	}
+	own = slices.DeleteFunc(slices.Clone(own), func(o keystroke.Sample) bool {
+		return o.Phrase != s.Phrase || o.Channel != s.Channel
+	})
+	if len(own) == 0 {
+		return model.Score{}, model.ErrPhrase
+	}
+	score := model.Score{
+		HasNet: t.file != nil && slices.Contains(t.file.People, person),
+		Beats:  []model.Beat{{Rune: 'x', Typed: tempo(s), Usual: middle(own)}},
+	}
+	for _, o := range own {
+		score.NearCopy = score.NearCopy || model.NearCopy(s, o)
+	}
+	switch r := ratio(tempo(s), middle(own)); {
+	case r < 1.25:
+		score.LLR = model.MaxLLR
+	case r >= 1.6:
+		score.LLR, score.Detector = -model.MaxLLR, 3
+	}
+	return score, nil
+}
+
+// tempo returns the median press-press interval of a sample.
+func tempo(s keystroke.Sample) time.Duration {
+	var dd []time.Duration
+	line := s.Line()
+	for i := range line.Strokes {
+		if d, ok := line.DownDown(i); ok {
+			dd = append(dd, d)
+		}
+	}
+	return median(dd)
+}
+
+// middle returns the median tempo of samples.
+func middle(samples []keystroke.Sample) time.Duration {
+	var all []time.Duration
+	for _, s := range samples {
+		all = append(all, tempo(s))
+	}
+	return median(all)
+}
+
+func median(d []time.Duration) time.Duration {
+	if len(d) == 0 {
+		return 0
+	}
+	slices.Sort(d)
+	return d[len(d)/2]
+}
+
+func ratio(a, b time.Duration) float64 {
+	if a <= 0 || b <= 0 {
+		return math.Inf(1)
+	}
+	return math.Max(float64(a)/float64(b), float64(b)/float64(a))
+}

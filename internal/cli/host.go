@@ -1,0 +1,53 @@
+package cli
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"os/user"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+	"golang.org/x/term"
+)
+
+// Main runs a program in the real world and exits with the code it returns. It
+// is the one place below main that knows the world. ctx ends at SIGINT, SIGTERM
+// and SIGHUP; a second signal ends the process at once.
+func Main(name string, run func(ctx context.Context, env Env) int) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	context.AfterFunc(ctx, stop)
+	env := Env{
+		Name: name, Args: os.Args[1:],
+		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
+		Getenv: os.Getenv, Now: time.Now, Clock: monotonic, Width: width,
+	}
+	if tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0); err == nil {
+		env.Tty = tty
+	}
+	if u, err := user.Current(); err == nil {
+		env.User = u.Username
+	}
+	os.Exit(run(ctx, env))
+}
+
+// monotonic reads CLOCK_MONOTONIC, which cannot fail on Linux.
+func monotonic() time.Duration {
+	var ts unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts)
+	return time.Duration(ts.Nano())
+}
+
+// width asks the kernel how wide a terminal is; one that does not say counts as
+// 80 columns.
+func width(f *os.File) int {
+	if !term.IsTerminal(int(f.Fd())) {
+		return 0
+	}
+	w, _, err := term.GetSize(int(f.Fd()))
+	if err != nil || w <= 0 {
+		return 80
+	}
+	return w
+}

@@ -1,0 +1,219 @@
+// Package bench measures ksd on public typing data, by the protocols that the
+// literature uses, with the very code that the daemon runs.
+package bench
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"gonum.org/v1/gonum/mat"
+
+	"ksd/internal/corpus"
+	"ksd/internal/model/eval"
+)
+
+// CMUResult is one detector on the CMU benchmark.
+type CMUResult struct {
+	Detector     string  `json:"detector"`
+	EER          float64 `json:"eer"`    // mean over subjects of each one's own
+	EERSD        float64 `json:"eer_sd"` // its standard deviation over subjects
+	PublishedEER float64 `json:"published_eer"`
+	PublishedSD  float64 `json:"published_eer_sd"`
+	People       int     `json:"people"`
+}
+
+// Killourhy and Maxion's protocol: train on a subject's first cmuTrain
+// repetitions, test on the rest and on the first cmuImpostor of all others.
+const (
+	cmuTrain    = 200
+	cmuImpostor = 5
+)
+
+type cmuDetector struct {
+	name           string
+	published, dev float64
+	train          func(rows [][]float64) (distance func(x []float64) float64, err error)
+}
+
+var cmuDetectors = []cmuDetector{
+	{"manhattan (scaled)", 0.0962, 0.0694, scaledManhattan},
+	{"nearest neighbour (mahalanobis)", 0.0996, 0.0642, nearestNeighbour},
+	{"mahalanobis", 0.1101, 0.0645, mahalanobis},
+	{"manhattan", 0.1529, 0.0925, manhattan},
+	{"euclidean", 0.1706, 0.0952, euclidean},
+}
+
+// ErrProtocol is the fact that data do not fit a protocol.
+var ErrProtocol = errors.New("data do not fit the protocol")
+
+// CMU runs five detectors of Killourhy and Maxion, "Comparing Anomaly-Detection
+// Algorithms for Keystroke Dynamics" (DSN 2009), on their data by their
+// protocol. It is the evaluator's own test: any other figure than the
+// published one is a bug in it.
+func CMU(reps []corpus.Repetition) ([]CMUResult, error) {
+	var order []string
+	rows := map[string][][]float64{}
+	for _, r := range reps {
+		if rows[r.Subject] == nil {
+			order = append(order, r.Subject)
+		}
+		rows[r.Subject] = append(rows[r.Subject], r.Features[:])
+	}
+	if len(order) < 2 {
+		return nil, fmt.Errorf("%w: %d subjects", ErrProtocol, len(order))
+	}
+	for _, s := range order {
+		if n := len(rows[s]); n <= cmuTrain {
+			return nil, fmt.Errorf("%w: subject %s has %d repetitions, want more than %d", ErrProtocol, s, n, cmuTrain)
+		}
+	}
+	var out []CMUResult
+	for _, d := range cmuDetectors {
+		var eers []float64
+		for _, s := range order {
+			distance, err := d.train(rows[s][:cmuTrain])
+			if err != nil {
+				return nil, fmt.Errorf("%s, subject %s: %w", d.name, s, err)
+			}
+			eers = append(eers, cmuScores(distance, s, order, rows).EER())
+		}
+		r := CMUResult{Detector: d.name, PublishedEER: d.published, PublishedSD: d.dev, People: len(order)}
+		r.EER, r.EERSD = eval.MeanSD(eers)
+		out = append(out, r)
+	}
+	return out, nil
+}
+
+func cmuScores(distance func([]float64) float64, subject string, order []string, rows map[string][][]float64) eval.Scores {
+	var s eval.Scores
+	for _, x := range rows[subject][cmuTrain:] {
+		s.Genuine = append(s.Genuine, -distance(x))
+	}
+	for _, other := range order {
+		if other == subject {
+			continue
+		}
+		for _, x := range rows[other][:cmuImpostor] {
+			s.Impostor = append(s.Impostor, -distance(x))
+		}
+	}
+	return s
+}
+
+func columnMeans(rows [][]float64) []float64 {
+	m := make([]float64, len(rows[0]))
+	for _, r := range rows {
+		for j, x := range r {
+			m[j] += x / float64(len(rows))
+		}
+	}
+	return m
+}
+
+func euclidean(rows [][]float64) (func([]float64) float64, error) {
+	m := columnMeans(rows)
+	return func(x []float64) (d float64) {
+		for j := range x {
+			d += (x[j] - m[j]) * (x[j] - m[j])
+		}
+		return d
+	}, nil
+}
+
+func manhattan(rows [][]float64) (func([]float64) float64, error) {
+	m := columnMeans(rows)
+	return func(x []float64) (d float64) {
+		for j := range x {
+			d += math.Abs(x[j] - m[j])
+		}
+		return d
+	}, nil
+}
+
+func scaledManhattan(rows [][]float64) (func([]float64) float64, error) {
+	m := columnMeans(rows)
+	a := make([]float64, len(m)) // mean absolute deviation
+	for _, r := range rows {
+		for j, x := range r {
+			a[j] += math.Abs(x-m[j]) / float64(len(rows))
+		}
+	}
+	return func(x []float64) (d float64) {
+		for j := range x {
+			d += math.Abs(x[j]-m[j]) / a[j]
+		}
+		return d
+	}, nil
+}
+
+func mahalanobis(rows [][]float64) (func([]float64) float64, error) {
+	m := columnMeans(rows)
+	inv, err := inverseCovariance(rows)
+	if err != nil {
+		return nil, err
+	}
+	return func(x []float64) float64 { return quadratic(inv, x, m) }, nil
+}
+
+func nearestNeighbour(rows [][]float64) (func([]float64) float64, error) {
+	inv, err := inverseCovariance(rows)
+	if err != nil {
+		return nil, err
+	}
+	return func(x []float64) float64 {
+		d := math.Inf(1)
+		for _, r := range rows {
+			d = math.Min(d, quadratic(inv, x, r))
+		}
+		return d
+	}, nil
+}
+
+// quadratic returns (x-m)ᵀ inv (x-m).
+func quadratic(inv *mat.Dense, x, m []float64) (d float64) {
+	n := len(x)
+	raw := inv.RawMatrix().Data
+	for i := range n {
+		di := x[i] - m[i]
+		for j := range n {
+			d += di * raw[i*n+j] * (x[j] - m[j])
+		}
+	}
+	return d
+}
+
+// inverseCovariance returns the pseudo-inverse of the rows' covariance, with
+// the tolerance of R's MASS::ginv, which the paper's scripts use: a third of
+// the columns is the sum of two others, so there is no true inverse.
+func inverseCovariance(rows [][]float64) (*mat.Dense, error) {
+	n, m := len(rows[0]), columnMeans(rows)
+	cov := mat.NewSymDense(n, nil)
+	for _, r := range rows {
+		for i := range n {
+			for j := i; j < n; j++ {
+				cov.SetSym(i, j, cov.At(i, j)+(r[i]-m[i])*(r[j]-m[j])/float64(len(rows)-1))
+			}
+		}
+	}
+	var svd mat.SVD
+	if !svd.Factorize(cov, mat.SVDFull) {
+		return nil, fmt.Errorf("%w: the covariance cannot be decomposed", ErrProtocol)
+	}
+	var u, v mat.Dense
+	svd.UTo(&u)
+	svd.VTo(&v)
+	values := svd.Values(nil)
+	tolerance := values[0] * math.Sqrt(0x1p-52)
+	scaled := mat.NewDense(n, n, nil)
+	for i := range n {
+		for j, s := range values {
+			if s > tolerance {
+				scaled.Set(i, j, v.At(i, j)/s)
+			}
+		}
+	}
+	inv := mat.NewDense(n, n, nil)
+	inv.Mul(scaled, u.T())
+	return inv, nil
+}

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"ksd/internal/cli"
+	"ksd/internal/wire"
+)
+
+var usersCommand = command{
+	name: "users", args: "[USER] [--json]", summary: "who is enrolled, and how it goes with them", most: 1,
+	run: func(ctx context.Context, q request) (int, error) {
+		people, err := people(ctx, q)
+		if err != nil {
+			return 0, err
+		}
+		if q.json {
+			return q.env.JSON(people), nil
+		}
+		if len(people) == 0 {
+			q.env.Info("nobody is enrolled")
+			return cli.ExitOK, nil
+		}
+		var rows [][]string
+		for _, p := range people {
+			rows = append(rows, personRow(p, q.env.Now()))
+		}
+		cli.Table(q.env.Stdout, []string{"user", "state", "typings>", "sittings>", "captured", "network", "recognised", "refused since>"}, rows)
+		return cli.ExitOK, nil
+	},
+}
+
+// people asks for one person or for all; the list is never nil.
+func people(ctx context.Context, q request) ([]wire.Person, error) {
+	if len(q.words) == 0 {
+		all, err := q.client.Users(ctx)
+		return append([]wire.Person{}, all...), err
+	}
+	p, err := q.client.User(ctx, q.words[0])
+	if err == nil {
+		err = cli.Held(p)
+	}
+	return []wire.Person{p}, err
+}
+
+func personRow(p wire.Person, now time.Time) []string {
+	state, network := "enrolled", "no"
+	switch {
+	case p.LockedUntil.After(now):
+		state = "locked until " + p.LockedUntil.Local().Format("15:04:05")
+	case !p.Enrolled:
+		state = "too few typings"
+	}
+	if p.Trained {
+		network = "yes"
+	}
+	return []string{p.User, state, fmt.Sprint(p.Samples), fmt.Sprint(p.Sittings), p.Channel, network, moment(p.Last), fmt.Sprint(p.Failures)}
+}
+
+// moment shows a time in the zone of the machine, "" if there is none.
+func moment(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.Local().Format("2006-01-02 15:04:05")
+}

@@ -1,0 +1,139 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"ksd/demo"
+	"ksd/internal/wire"
+)
+
+// The acceptance test's own bounds; how good the score is, "ksdctl bench" says.
+const (
+	maxFAR = 1.0 / 10
+	maxFRR = 1.0 / 4
+
+	ownLogins = 3  // of each person as itself
+	terminals = 12 // at once
+)
+
+// tally counts the logins of one kind.
+type tally struct {
+	mu           sync.Mutex
+	in, out, odd int
+}
+
+func (c *tally) count(code wire.Code) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch code {
+	case wire.Accept:
+		c.in++
+	case wire.Refuse:
+		c.out++
+	default:
+		c.odd++
+	}
+}
+
+// login is one person at a terminal, claiming to be another.
+type login struct{ typist, as person }
+
+func TestLoginsOfRealPeople(t *testing.T) {
+	w := newWorld(t)
+	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
+	defer cancel()
+	w.enrolAll(t, ctx)
+	if _, err := w.ctl(ctx, "retrain"); err != nil {
+		t.Fatal(err)
+	}
+
+	var owners, strangers tally
+	var todo []func()
+	for _, p := range w.people {
+		todo = append(todo, func() {
+			for range ownLogins {
+				owners.count(w.login(t, ctx, login{p, p}, p.own))
+			}
+		})
+		for _, other := range w.people {
+			if other.user != p.user {
+				todo = append(todo, func() { strangers.count(w.login(t, ctx, login{other, p}, other.hands(enrol))) })
+			}
+		}
+	}
+	atOnce(terminals, todo)
+
+	frr := float64(owners.out) / float64(owners.in+owners.out)
+	far := float64(strangers.in) / float64(strangers.in+strangers.out)
+	t.Logf("FRR %.1f %%: %d of %d owners' logins refused", 100*frr, owners.out, owners.in+owners.out)
+	t.Logf("FAR %.1f %%: %d of %d strangers' logins let in", 100*far, strangers.in, strangers.in+strangers.out)
+	t.Logf("without a verdict, because the recording ran out: %d owners', %d strangers'", owners.odd, strangers.odd)
+	if owners.in+owners.out < people || strangers.in+strangers.out < people*(people-1)/2 {
+		t.Fatal("too few logins came to a verdict")
+	}
+	if far > maxFAR {
+		t.Errorf("FAR is above %.2f", maxFAR)
+	}
+	if frr > maxFRR {
+		t.Errorf("FRR is above %.2f", maxFRR)
+	}
+}
+
+// atOnce runs all of todo, at most n at a time.
+func atOnce(n int, todo []func()) {
+	var all sync.WaitGroup
+	free := make(chan struct{}, n)
+	for _, f := range todo {
+		free <- struct{}{}
+		all.Go(func() {
+			defer func() { <-free }()
+			f()
+		})
+	}
+	all.Wait()
+}
+
+// enrolAll enrols everybody at once, each by ksd-enroll at a terminal of its own.
+func (w *world) enrolAll(t *testing.T, ctx context.Context) {
+	t.Helper()
+	var all sync.WaitGroup
+	for _, p := range w.people {
+		all.Go(func() {
+			at := &demo.Typist{Clock: clock, Hands: p.own.take}
+			argv := w.CommandAs(p.user, filepath.Join(w.bin, "ksd-enroll")).Args
+			screen, exit, err := at.Run(ctx, argv[0], argv[1:]...)
+			// The check at the end may fail: it is a login as well.
+			if err != nil || (exit != 0 && !strings.Contains(screen, "enrolled")) {
+				t.Errorf("ksd-enroll of %s: exit %d, %v\n%s", p.user, exit, err, screen)
+			}
+		})
+	}
+	all.Wait()
+	if t.Failed() {
+		t.FailNow()
+	}
+}
+
+// login runs su at a terminal of its own, from an account without privileges.
+func (w *world) login(t *testing.T, ctx context.Context, l login, h *hands) wire.Code {
+	at := &demo.Typist{Clock: clock, Hands: h.take}
+	argv := w.CommandAs(caller, "su", l.as.user, "-c", "echo "+welcome+" $(id -un)").Args
+	screen, exit, err := at.Run(ctx, argv[0], argv[1:]...)
+	if err != nil {
+		if !errors.Is(err, demo.ErrRunOut) {
+			t.Errorf("%s as %s: %v\n%s", l.typist.user, l.as.user, err, screen)
+		}
+		return ""
+	}
+	code, err := verdictOf(exit, screen)
+	if err != nil {
+		t.Errorf("%s as %s: %v", l.typist.user, l.as.user, err)
+	}
+	return code
+}

@@ -1,0 +1,270 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"ksd/internal/corpus"
+	"ksd/internal/keystroke"
+	"ksd/internal/ksdtest"
+	"ksd/internal/ksdtest/sandbox"
+	"ksd/internal/wire"
+)
+
+const (
+	people  = 8 // of the recording, from its start
+	enrol   = 5 // typings of each phrase to enrol with
+	caller  = "caller"
+	account = "ksd"
+
+	apiSocket   = "/run/ksd/ksd.sock"
+	loginSocket = "/run/ksd/login.sock"
+)
+
+// person is somebody of the recording, with an account in the sandbox.
+type person struct {
+	user    string
+	typings map[string][]keystroke.Sample // by phrase, in the order typed
+	own     *hands                        // those not typed yet as the person itself
+}
+
+// world is a sandbox with the daemon in it.
+type world struct {
+	*sandbox.Sandbox
+	bin     string
+	people  []person
+	phrases []string
+}
+
+// clock is CLOCK_MONOTONIC.
+func clock() time.Duration {
+	var ts unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts); err != nil {
+		panic(err)
+	}
+	return time.Duration(ts.Nano())
+}
+
+// recorded reads the first people of GREYC's class c2. It skips the test where
+// the recording is not beside the repository.
+func recorded(t *testing.T) (out []person, phrases []string) {
+	t.Helper()
+	f, err := os.Open("../../shared/data/greyc-dev.tsv.gz")
+	if err != nil {
+		t.Skip("needs the typing data beside the repository:", err)
+	}
+	defer f.Close()
+	r, err := corpus.NewReader(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	index := map[string]int{}
+	for typing, err := range r.All() {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasSuffix(typing.User, "-c2") {
+			continue
+		}
+		i, known := index[typing.User]
+		if !known {
+			if len(out) == people {
+				continue
+			}
+			i = len(out)
+			index[typing.User] = i
+			out = append(out, person{user: fmt.Sprintf("typist%d", i+1), typings: map[string][]keystroke.Sample{}})
+		}
+		s := typing.Sample.PressOnly()
+		out[i].typings[s.Phrase] = append(out[i].typings[s.Phrase], s)
+		if !slices.Contains(phrases, s.Phrase) {
+			phrases = append(phrases, s.Phrase)
+		}
+	}
+	for i, p := range out {
+		out[i].own = p.hands(0) // each typing once: the daemon knows a copy when it sees one
+	}
+	return out, phrases
+}
+
+// newWorld builds the programs and starts the daemon, as account, in a sandbox.
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("real su in a private /etc needs root")
+	}
+	w := &world{}
+	w.people, w.phrases = recorded(t)
+	w.bin = build(t)
+	config := sandbox.Config{
+		Users: []sandbox.User{{Name: account, UID: 2000}, {Name: caller, UID: 2001}},
+		Files: map[string]string{
+			"pam.d/su": fmt.Sprintf("auth required %s/pam_ksd.so socket=%s\naccount required pam_permit.so\nsession required pam_permit.so\n", w.bin, loginSocket),
+			"ksd.toml": w.config(),
+		},
+	}
+	for i, p := range w.people {
+		config.Users = append(config.Users, sandbox.User{Name: p.user, UID: 2100 + i})
+	}
+	w.Sandbox = sandbox.New(t, config)
+	for _, dir := range []string{"/run/ksd", "/home/" + account + "/state"} {
+		if err := os.MkdirAll(w.Path(dir), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chown(w.Path(dir), 2000, 2000); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Chmod(w.Path("/run/ksd"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	w.start(t)
+	return w
+}
+
+// config has the recording's phrases, no warm-ups, because each typing is
+// spoken for, and no lock-out, because strangers try all the time.
+func (w *world) config() string {
+	quoted := make([]string, len(w.phrases))
+	for i, p := range w.phrases {
+		quoted[i] = strconv.Quote(p)
+	}
+	return fmt.Sprintf(`[daemon]
+state = "/home/%s/state"
+login_socket = %q
+api_socket = %q
+[challenge]
+phrases = [%s]
+typings = %d
+warmups = 0
+[policy]
+attempts = 2
+[lockout]
+failures = 100
+source_failures = 1000
+[training]
+automatic = false
+`, account, loginSocket, apiSocket, strings.Join(quoted, ", "), enrol)
+}
+
+// build builds the programs and the module, for everybody to run.
+func build(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "ksd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, argv := range [][]string{
+		{"go", "build", "-o", dir, "ksd/cmd/ksdd", "ksd/cmd/ksd-enroll", "ksd/cmd/ksdctl"},
+		{"sh", "../pam/build.sh", filepath.Join(dir, "pam_ksd.so")},
+	} {
+		if out, err := exec.Command(argv[0], argv[1:]...).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %v\n%s", argv, err, out)
+		}
+	}
+	return dir
+}
+
+// start starts the daemon and waits until it answers.
+func (w *world) start(t *testing.T) {
+	t.Helper()
+	var log ksdtest.Buffer
+	cmd := w.CommandAs(account, filepath.Join(w.bin, "ksdd"), "-config", "/etc/ksd.toml")
+	cmd.Stderr = &log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		if err := <-ended; err != nil {
+			t.Errorf("ksdd: %v", err)
+		}
+		if t.Failed() {
+			t.Logf("the daemon's log:\n%s", &log)
+		}
+	})
+	for deadline := clock() + 30*time.Second; ; {
+		out, err := w.Command(filepath.Join(w.bin, "ksdctl"), "status").CombinedOutput()
+		if err == nil {
+			return
+		}
+		select {
+		case err := <-ended:
+			t.Fatalf("ksdd: %v\n%s", err, &log)
+		default:
+		}
+		if clock() > deadline {
+			t.Fatalf("ksdd does not answer: %s\n%s", out, &log)
+		}
+	}
+}
+
+// ctl runs ksdctl as root and returns what it printed.
+func (w *world) ctl(ctx context.Context, args ...string) (string, error) {
+	argv := w.Command(append([]string{filepath.Join(w.bin, "ksdctl")}, args...)...).Args
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	var out, complaint bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &complaint
+	if err := cmd.Run(); err != nil {
+		return "", fmt.Errorf("ksdctl %v: %w\n%s", args, err, &complaint)
+	}
+	return out.String(), nil
+}
+
+// hands types what a person typed, in that order, from typing number from on.
+type hands struct {
+	typings map[string][]keystroke.Sample
+	next    map[string]int
+}
+
+func (p person) hands(from int) *hands {
+	h := &hands{typings: p.typings, next: map[string]int{}}
+	for phrase := range p.typings {
+		h.next[phrase] = from
+	}
+	return h
+}
+
+// take returns the next typing of a phrase, each once.
+func (h *hands) take(phrase string) (keystroke.Sample, bool) {
+	n, all := h.next[phrase], h.typings[phrase]
+	if n >= len(all) {
+		return keystroke.Sample{}, false
+	}
+	h.next[phrase]++
+	return all[n], true
+}
+
+var errNoVerdict = errors.New("no verdict")
+
+// verdictOf reads the module's line in the log: what the login came to.
+func verdictOf(exit int, screen string) (wire.Code, error) {
+	switch {
+	case exit == 0 && strings.Contains(screen, welcome):
+		return wire.Accept, nil
+	case exit == 1 && !strings.Contains(screen, welcome) && strings.Contains(screen, "not recognised"):
+		return wire.Refuse, nil
+	}
+	return "", fmt.Errorf("%w: exit %d\n%s", errNoVerdict, exit, screen)
+}
+
+const welcome = "the shell of"

@@ -1,0 +1,137 @@
+package arch
+
+import (
+	"os"
+	"strings"
+	"testing"
+)
+
+// row is one package, what it may import, and why it is there.
+type row struct {
+	name    string   // folder
+	imports []string // folders of this module it may import, all of lower rows
+	modules []string // modules from elsewhere it may use, and "C"
+	kind    kind
+	reason  string
+}
+
+// kind is what beyond its imports holds for a package.
+type kind int
+
+const (
+	plain    kind = iota
+	pure          // no input, no output, no clock; imports pure packages alone
+	testOnly      // imported by tests and test-only packages alone
+)
+
+// table lists every package, from the programs down: a package imports lower
+// rows only. To let a package import another, add it to the package's row and
+// look whether the reason still holds.
+var table = []row{
+	{"e2e", nil, nil, plain, "the whole of it on real typing; tests alone"},
+	{"cmd", nil, nil, plain, "every program at a terminal; tests alone"},
+	{"cmd/ksdd", []string{"daemon"}, nil, plain, "the daemon's main"},
+	{"cmd/ksd-enroll", []string{"enroll", "internal/cli"}, nil, plain, "the enrolment's main"},
+	{"cmd/ksd-try", []string{"demo", "internal/cli"}, nil, plain, "the main of make try"},
+	{
+		"cmd/ksdctl",
+		[]string{"conf", "internal/bench", "internal/cli", "internal/corpus", "internal/feature", "internal/keystroke", "internal/wire"},
+		nil, plain, "the administrator's program with its subcommands; no login goes through it",
+	},
+	{
+		"demo",
+		[]string{"conf", "enroll", "internal/cli", "internal/corpus", "internal/keystroke", "internal/wire"},
+		[]string{"github.com/creack/pty"},
+		plain, "make try: starts the programs and plays people at them",
+	},
+	{"pam", nil, []string{"C"}, plain, "the PAM module is C; Go is in its tests alone"},
+	{
+		"internal/ksdtest",
+		[]string{"conf", "daemon", "internal/keystroke", "internal/model", "internal/wire"},
+		[]string{"github.com/creack/pty", "golang.org/x/sys"},
+		testOnly, "a daemon in memory, a typist, a clock",
+	},
+	{"internal/ksdtest/sandbox", nil, []string{"golang.org/x/sys"}, testOnly, "a copy of /etc to log in with"},
+	{
+		"daemon",
+		[]string{
+			"conf", "internal/audit", "internal/capture", "internal/feature", "internal/keystroke",
+			"internal/model", "internal/policy", "internal/store", "internal/wire",
+		},
+		[]string{"golang.org/x/sys", "golang.org/x/term"},
+		plain, "the one place where all parts meet",
+	},
+	{
+		"enroll",
+		[]string{"internal/cli", "internal/feature", "internal/keystroke", "internal/wire"},
+		nil, plain, "the dialogue; it judges nothing itself",
+	},
+	{
+		"internal/cli/clitest",
+		[]string{"internal/cli", "internal/keystroke", "internal/wire"},
+		[]string{"github.com/creack/pty"},
+		testOnly, "a program at a terminal",
+	},
+	{
+		"internal/cli",
+		[]string{"internal/capture", "internal/corpus", "internal/keystroke", "internal/wire"},
+		[]string{"golang.org/x/sys", "golang.org/x/term"},
+		plain, "what all programs say and show alike",
+	},
+	{"conf", nil, []string{"github.com/BurntSushi/toml"}, plain, "knows files and ranges, not what they are for"},
+	{"internal/audit", []string{"internal/store"}, nil, plain, "an entry in the store, then a line in the log"},
+	{"internal/store", []string{"internal/keystroke"}, []string{"modernc.org/sqlite"}, plain, "keeps samples; what they mean is not its business"},
+	{
+		"internal/wire",
+		[]string{"internal/keystroke"},
+		[]string{"golang.org/x/sys", "golang.org/x/term"},
+		plain, "the only way from a client to the verifier",
+	},
+	{"internal/capture", []string{"internal/keystroke"}, []string{"golang.org/x/sys"}, plain, "terminal bytes in, keystrokes out"},
+	{
+		"internal/bench",
+		[]string{"internal/corpus", "internal/feature", "internal/keystroke", "internal/model", "internal/model/eval"},
+		[]string{"gonum.org/v1/gonum"},
+		pure, "published numbers and ours, on public data",
+	},
+	{"internal/corpus", []string{"internal/keystroke"}, nil, pure, "the exchange format of samples"},
+	{
+		"internal/model",
+		[]string{"internal/feature", "internal/keystroke", "internal/model/eval", "internal/model/lstm", "internal/model/network", "internal/model/train"},
+		nil, pure, "judges; its people and its file are handed to it",
+	},
+	{
+		"internal/model/train",
+		[]string{"internal/model/lstm", "internal/model/network"},
+		[]string{"gorgonia.org/gorgonia", "gorgonia.org/tensor", "github.com/chewxy/hm", "go4.org/unsafe/assume-no-moving-gc"},
+		pure, "the only package that knows gorgonia",
+	},
+	{"internal/model/network", []string{"internal/model/lstm"}, nil, pure, "serves without gorgonia"},
+	{"internal/model/lstm", nil, nil, pure, "numbers alone"},
+	{"internal/model/eval", nil, nil, pure, "error rates from scores alone"},
+	{"internal/feature", []string{"internal/keystroke"}, []string{"gonum.org/v1/gonum"}, pure, "keystrokes to numbers"},
+	{"internal/policy", []string{"internal/keystroke"}, nil, pure, "decides from values; does not know where they come from"},
+	{"internal/keystroke", nil, nil, pure, "the words everybody uses"},
+	{"internal/arch", nil, nil, plain, "this test"},
+}
+
+// logins are the programs that stand in somebody's login or run as somebody;
+// none of them may hold a model, a template or the database.
+var (
+	logins  = []string{"cmd/ksd-enroll"}
+	secrets = []string{"daemon", "internal/model", "internal/model/train", "internal/store"}
+)
+
+func TestTree(t *testing.T) {
+	tr, err := load(os.DirFS("../.."))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(tr.packages) < 10 {
+		t.Fatalf("%d packages were found: this is not the tree", len(tr.packages))
+	}
+	if bad := violations(tr, table, logins, secrets); len(bad) > 0 {
+		t.Errorf("the tree breaks %d rules (table and reasons: internal/arch/arch_test.go)\n%s",
+			len(bad), strings.Join(bad, "\n"))
+	}
+}

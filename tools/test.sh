@@ -1,0 +1,33 @@
+#!/bin/sh
+# Runs every test with the race detector and ends with a list of what was
+# skipped, and why. As root it first installs what the tests need.
+#
+# KSD_REFUSE_SKIPS=1 makes a skip a failure: on a machine that can run all.
+set -eu
+cd "$(dirname "$0")/.."
+packages='gcc libc6-dev libpam0g-dev libpam-wrapper openssh-client openssh-server pamtester sudo util-linux systemd'
+
+missing=
+for p in $packages; do
+	if command -v dpkg-query >/dev/null; then
+		dpkg-query -W -f '${Status}' "$p" 2>/dev/null | grep -q 'ok installed' || missing="$missing $p"
+	fi
+done
+if [ -n "$missing" ]; then
+	if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+		echo "installing:$missing"
+		apt-get update -qq
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
+	else
+		echo "some tests will be skipped; to run them all:"
+		echo "  sudo apt-get install$missing"
+	fi
+fi
+
+results=$(mktemp)
+trap 'rm -f "$results"' EXIT
+go test -C tools ./testlog
+status=0
+go test -race -json -timeout 20m ./... >"$results" || status=$?
+go run -C tools ./testlog <"$results" || status=1
+exit "$status"

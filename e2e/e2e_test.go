@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -71,9 +72,9 @@ func TestLoginsOfRealPeople(t *testing.T) {
 
 	frr := float64(owners.out) / float64(owners.in+owners.out)
 	far := float64(strangers.in) / float64(strangers.in+strangers.out)
-	t.Logf("FRR %.1f %%: %d of %d owners' logins refused", 100*frr, owners.out, owners.in+owners.out)
-	t.Logf("FAR %.1f %%: %d of %d strangers' logins let in", 100*far, strangers.in, strangers.in+strangers.out)
-	t.Logf("without a verdict, because the recording ran out: %d owners', %d strangers'", owners.odd, strangers.odd)
+	t.Attr("FRR", fmt.Sprintf("%.1f %%: %d of %d owners' logins refused", 100*frr, owners.out, owners.in+owners.out))
+	t.Attr("FAR", fmt.Sprintf("%.1f %%: %d of %d strangers' logins let in", 100*far, strangers.in, strangers.in+strangers.out))
+	t.Attr("without-verdict", fmt.Sprintf("%d owners' and %d strangers': the recording ran out", owners.odd, strangers.odd))
 	if owners.in+owners.out < people || strangers.in+strangers.out < people*(people-1)/2 {
 		t.Fatal("too few logins came to a verdict")
 	}

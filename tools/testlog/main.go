@@ -21,7 +21,7 @@ func main() {
 // event is one line of "go test -json"; see "go doc test2json".
 type event struct {
 	Action, Package, Test, Output string
-	ImportPath                    string // of a build
+	Key, Value                    string // of an attribute: a figure that a test reports
 	Elapsed                       float64
 }
 
@@ -67,6 +67,8 @@ func (r *report) take(e event, out io.Writer) {
 	switch e.Action {
 	case "output":
 		r.output[t] = append(r.output[t], e.Output)
+	case "attr":
+		fmt.Fprintf(out, "      %s: %s %s\n", e.Test, e.Key, e.Value)
 	case "build-output":
 		fmt.Fprint(out, e.Output)
 	case "pass", "fail", "skip":

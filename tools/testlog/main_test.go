@@ -26,6 +26,7 @@ func TestRun(t *testing.T) {
 		{"a skip that is refused", passed + skipped, true, 1, "should have skipped nothing"},
 		{"not JSON", passed + "go: cannot find module\n", false, 0, "go: cannot find module"},
 		{"a skip", passed + skipped, false, 0, "p TestC: c_test.go:3: no root\n"},
+		{"a figure", `{"Action":"attr","Package":"p","Test":"TestA","Key":"FAR","Value":"1 %"}` + "\n" + passed, true, 0, "TestA: FAR 1 %\n"},
 		{"a pass", passed, true, 0, "tests: 1 passed, 0 failed, 0 skipped"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 
@@ -127,6 +128,9 @@ func (f flags) load() (conf.Config, error) {
 
 // run is Main after the command line.
 func run(ctx context.Context, env Env, f flags, c conf.Config) error {
+	// One more than there are processors: training keeps those busy, and a key
+	// that waits for one is stamped 10 ms late.
+	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
 	level := new(slog.LevelVar)
 	level.Set(c.Daemon.LogLevel)
 	log := NewLog(env.Stderr, level, env.Getenv("JOURNAL_STREAM") != "")

@@ -9,6 +9,7 @@ import (
 
 	"ksd/conf"
 	"ksd/internal/audit"
+	"ksd/internal/feature"
 	"ksd/internal/keystroke"
 	"ksd/internal/model"
 	"ksd/internal/policy"
@@ -162,17 +163,12 @@ func pause(s keystroke.Sample) time.Duration {
 	return longest
 }
 
-// metrics returns the plain figures of a sample.
+// metrics returns the plain figures of a sample, as the person saw them grow.
 func metrics(s keystroke.Sample) *wire.Metrics {
-	line, d := s.Line(), s.Duration()
-	m := &wire.Metrics{Corrections: line.Corrections, DurationMS: ms(d), Accuracy: 1}
-	if d > 0 {
-		m.WPM = float64(len(line.Strokes)) / 5 / d.Minutes()
+	sum := feature.Summarise(s)
+	return &wire.Metrics{
+		WPM: sum.WPM, Accuracy: 1 - sum.ErrorRate, Corrections: sum.Corrections, DurationMS: sum.DurationMS,
 	}
-	if n := len(s.Events); n > 0 {
-		m.Accuracy = 1 - float64(line.Corrections)/float64(n)
-	}
-	return m
 }
 
 // finish ends a sitting that is complete. From now on it counts.

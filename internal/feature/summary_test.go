@@ -28,7 +28,9 @@ func TestSummarise(t *testing.T) {
 		{"error rate", got.ErrorRate, 1.0 / 7}, // Shift neither types nor corrects
 		{"corrections", float64(got.Corrections), 1},
 		{"duration", got.DurationMS, 1200},
-		{"left", float64(got.ShiftLeft), 1}, {"right", float64(got.ShiftRight), 1}, {"unknown", float64(got.ShiftUnknown), 1},
+		{"left", float64(got.ShiftLeft), 1},
+		{"right", float64(got.ShiftRight), 1},
+		{"unknown", float64(got.ShiftUnknown), 1},
 		// down-down: 100, 200 and, after the correction, 500
 		{"PPT n", float64(got.PPT.N), 3},
 		{"PPT mean", got.PPT.MeanMS, 800.0 / 3},
@@ -38,9 +40,13 @@ func TestSummarise(t *testing.T) {
 		{"HT mean", got.HT.MeanMS, 97.5},
 		{"HT sd", got.HT.StdDev, math.Sqrt((17.5*17.5 + 22.5*22.5 + 2.5*2.5 + 7.5*7.5) / 3)},
 		// releases at 180, 320, 500
-		{"RRT n", float64(got.RRT.N), 2}, {"RRT mean", got.RRT.MeanMS, 160}, {"RRT sd", got.RRT.StdDev, math.Sqrt(800)},
+		{"RRT n", float64(got.RRT.N), 2},
+		{"RRT mean", got.RRT.MeanMS, 160},
+		{"RRT sd", got.RRT.StdDev, math.Sqrt(800)},
 		// 180 to 200, 320 to 400
-		{"RPT n", float64(got.RPT.N), 2}, {"RPT mean", got.RPT.MeanMS, 50}, {"RPT sd", got.RPT.StdDev, math.Sqrt(1800)},
+		{"RPT n", float64(got.RPT.N), 2},
+		{"RPT mean", got.RPT.MeanMS, 50},
+		{"RPT sd", got.RPT.StdDev, math.Sqrt(1800)},
 		{"consistency", got.Consistency, 1 - got.PPT.StdDev/got.PPT.MeanMS},
 		// 100 and 200 are neighbours, and not more than twice as long; 500 has none
 		{"speed changes", got.SpeedChanges, 0},

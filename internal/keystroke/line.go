@@ -42,9 +42,6 @@ func (s Sample) Line() Line {
 	for i, st := range l.Strokes {
 		text[i] = st.Rune
 	}
-	if len(l.Strokes) > 0 {
-		l.Strokes[0].Joined = false
-	}
 	l.Text = string(text)
 	return l
 }

@@ -113,12 +113,7 @@ func columnMeans(rows [][]float64) []float64 {
 
 func euclidean(rows [][]float64) (func([]float64) float64, error) {
 	m := columnMeans(rows)
-	return func(x []float64) (d float64) {
-		for j := range x {
-			d += (x[j] - m[j]) * (x[j] - m[j])
-		}
-		return d
-	}, nil
+	return func(x []float64) float64 { return squares(x, m) }, nil
 }
 
 func manhattan(rows [][]float64) (func([]float64) float64, error) {
@@ -148,45 +143,44 @@ func scaledManhattan(rows [][]float64) (func([]float64) float64, error) {
 }
 
 func mahalanobis(rows [][]float64) (func([]float64) float64, error) {
-	m := columnMeans(rows)
-	inv, err := inverseCovariance(rows)
+	white, err := whitening(rows)
 	if err != nil {
 		return nil, err
 	}
-	return func(x []float64) float64 { return quadratic(inv, x, m) }, nil
+	m := white(columnMeans(rows))
+	return func(x []float64) float64 { return squares(white(x), m) }, nil
 }
 
 func nearestNeighbour(rows [][]float64) (func([]float64) float64, error) {
-	inv, err := inverseCovariance(rows)
+	white, err := whitening(rows)
 	if err != nil {
 		return nil, err
 	}
+	known := make([][]float64, len(rows))
+	for i, r := range rows {
+		known[i] = white(r)
+	}
 	return func(x []float64) float64 {
-		d := math.Inf(1)
-		for _, r := range rows {
-			d = math.Min(d, quadratic(inv, x, r))
+		y, d := white(x), math.Inf(1)
+		for _, k := range known {
+			d = math.Min(d, squares(y, k))
 		}
 		return d
 	}, nil
 }
 
-// quadratic returns (x-m)ᵀ inv (x-m).
-func quadratic(inv *mat.Dense, x, m []float64) (d float64) {
-	n := len(x)
-	raw := inv.RawMatrix().Data
-	for i := range n {
-		di := x[i] - m[i]
-		for j := range n {
-			d += di * raw[i*n+j] * (x[j] - m[j])
-		}
+func squares(x, y []float64) (d float64) {
+	for j := range x {
+		d += (x[j] - y[j]) * (x[j] - y[j])
 	}
 	return d
 }
 
-// inverseCovariance returns the pseudo-inverse of the rows' covariance, with
-// the tolerance of R's MASS::ginv, which the paper's scripts use: a third of
-// the columns is the sum of two others, so there is no true inverse.
-func inverseCovariance(rows [][]float64) (*mat.Dense, error) {
+// whitening returns the map after which the square of the Euclidean distance is
+// that of Mahalanobis, with the pseudo-inverse of the rows' covariance and the
+// tolerance of R's MASS::ginv, which the paper's scripts use: a third of the
+// columns is the sum of two others, so there is no true inverse.
+func whitening(rows [][]float64) (func([]float64) []float64, error) {
 	n, m := len(rows[0]), columnMeans(rows)
 	cov := mat.NewSymDense(n, nil)
 	for _, r := range rows {
@@ -200,20 +194,25 @@ func inverseCovariance(rows [][]float64) (*mat.Dense, error) {
 	if !svd.Factorize(cov, mat.SVDFull) {
 		return nil, fmt.Errorf("%w: the covariance cannot be decomposed", ErrProtocol)
 	}
-	var u, v mat.Dense
+	var u mat.Dense
 	svd.UTo(&u)
-	svd.VTo(&v)
+	var axes [][]float64
 	values := svd.Values(nil)
-	tolerance := values[0] * math.Sqrt(0x1p-52)
-	scaled := mat.NewDense(n, n, nil)
-	for i := range n {
-		for j, s := range values {
-			if s > tolerance {
-				scaled.Set(i, j, v.At(i, j)/s)
-			}
+	for j, s := range values {
+		if s <= values[0]*math.Sqrt(0x1p-52) {
+			break // they descend
 		}
+		axis := mat.Col(nil, j, &u)
+		for i := range axis {
+			axis[i] /= math.Sqrt(s)
+		}
+		axes = append(axes, axis)
 	}
-	inv := mat.NewDense(n, n, nil)
-	inv.Mul(scaled, u.T())
-	return inv, nil
+	return func(x []float64) []float64 {
+		y := make([]float64, len(axes))
+		for j, axis := range axes {
+			y[j] = dot(axis, x)
+		}
+		return y
+	}, nil
 }

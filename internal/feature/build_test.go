@@ -136,6 +136,35 @@ func TestBuildIgnores(t *testing.T) {
 	}
 }
 
+// A flight needs a release that can be believed; the interval does not.
+func TestBuildFlights(t *testing.T) {
+	build := func(lost bool) *Population {
+		var b Builder
+		rng := rand.New(rand.NewPCG(6, 6))
+		for person := range 30 {
+			for range 8 {
+				s := hands(rng, "xabxxcabxxxxdxx", 1)
+				b.Add(string(rune('A'+person)), s.Line())
+				if lost {
+					b.Add(string(rune('A'+person)), typing("xabxxcabxxxxdxx", 150, 10).Line())
+				}
+			}
+		}
+		p, err := b.Build()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	a, b := build(false), build(true)
+	if a.flightAll != b.flightAll || a.dwellAll != b.dwellAll {
+		t.Errorf("flight %+v and dwell %+v; with lost releases %+v and %+v", a.flightAll, a.dwellAll, b.flightAll, b.dwellAll)
+	}
+	if a.ddAll == b.ddAll {
+		t.Error("the intervals of lines with lost releases did not count")
+	}
+}
+
 func TestBuildTooLittle(t *testing.T) {
 	rng := rand.New(rand.NewPCG(7, 7))
 	for name, lines := range map[string]func(b *Builder){

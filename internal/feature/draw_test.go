@@ -80,10 +80,15 @@ func TestDrawKeepsMarginals(t *testing.T) {
 	p := Default()
 	r, rng := NewRhythms(p, nil), rand.New(rand.NewPCG(2, 2))
 	const n = 1500
-	var dd, dwell []float64 // residuals at all places
+	var dd, dwell, within []float64 // residuals at all places
 	for range n {
 		d, h := p.rawResiduals(draw(t, r, rng, "another thing").Line())
 		dd, dwell = append(dd, d[1:]...), append(dwell, h...)
+		_, sd := meanSD(known(h))
+		within = append(within, sd)
+	}
+	if want := medianOf(p.Tempers, func(t Temper) float64 { return t.DwellSD }); !near(Median(within), want, 0.15*want) {
+		t.Errorf("dwells of one line vary by %.2f, want %.2f as people's do", Median(within), want)
 	}
 	for name, xs := range map[string][]float64{"down-down": known(dd), "dwell": known(dwell)} {
 		slices.Sort(xs)

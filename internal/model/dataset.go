@@ -71,7 +71,7 @@ func (p Person) split() (learn, kept []keystroke.Sample) {
 			l := sample.Line()
 			switch {
 			case l.Text != sample.Phrase || len(l.Strokes) == 0 || len(l.Strokes) > network.MaxLen:
-			case i > 0 && i == len(p.Sittings)-1:
+			case i == len(p.Sittings)-1:
 				kept = append(kept, sample)
 			default:
 				learn = append(learn, sample)

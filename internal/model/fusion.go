@@ -24,14 +24,14 @@ type fusion struct{ offset, distance, odds float64 }
 // but a tenth less, because a tick takes a little away.
 var (
 	alone = map[keystroke.Channel]fusion{
-		keystroke.Full:     {offset: 11.87, distance: -7.30},
-		keystroke.Press:    {offset: 9.22, distance: -5.59},
-		keystroke.SSHPress: {offset: 8.30, distance: -5.03},
+		keystroke.Full:     {offset: 19.26, distance: -11.81},
+		keystroke.Press:    {offset: 11.83, distance: -7.15},
+		keystroke.SSHPress: {offset: 10.65, distance: -6.43},
 	}
 	both = map[keystroke.Channel]fusion{
-		keystroke.Full:     {offset: 9.93, distance: -5.31, odds: 0.418},
-		keystroke.Press:    {offset: 8.82, distance: -4.57, odds: 0.502},
-		keystroke.SSHPress: {offset: 7.94, distance: -4.11, odds: 0.452},
+		keystroke.Full:     {offset: 17.12, distance: -9.65, odds: 0.496},
+		keystroke.Press:    {offset: 11.87, distance: -6.31, odds: 0.545},
+		keystroke.SSHPress: {offset: 10.68, distance: -5.68, odds: 0.490},
 	}
 )
 

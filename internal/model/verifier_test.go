@@ -75,6 +75,7 @@ func TestScoreRefuses(t *testing.T) {
 		{"releases are never guessed", "cy", good, ErrPhrase},
 		{"ssh has templates of its own", "ada", with(func(s *keystroke.Sample) { s.Channel = keystroke.SSHPress }), ErrPhrase},
 		{"another text under the phrase", "ada", with(func(s *keystroke.Sample) { s.Events = s.Events[:10] }), ErrUnusable},
+		{"one letter is another", "ada", with(func(s *keystroke.Sample) { s.Events[3].Rune = 'x' }), ErrUnusable},
 		{"no text", "ada", with(func(s *keystroke.Sample) { s.Events = nil }), ErrUnusable},
 		{"too few movements", "ada", stuck, ErrUnusable},
 	} {
@@ -139,7 +140,8 @@ func TestPressFromFull(t *testing.T) {
 func TestScoreWithNetwork(t *testing.T) {
 	people, ada, _ := enrolled(t)
 	long := strings.Repeat("many words ", 6) // 66 keys
-	people[0].Sittings = append(people[0].Sittings, ada.sitting(t, 3, long))
+	tooLong := typed(long, slices.Repeat([]float64{100, 140}, len(long)/2), nil)
+	people[0].Sittings = append(people[0].Sittings, Sitting{Samples: []keystroke.Sample{tooLong}})
 	f := untrained("ada", "zoe")
 	v := verifier(t, people, f)
 	s := ada.types(t, phrase)
@@ -163,7 +165,7 @@ func TestScoreWithNetwork(t *testing.T) {
 	if got, err := v.Score("bob", s); err != nil || got.HasNet || got.Network != 0 {
 		t.Errorf("bob: %+v, %v", got, err)
 	}
-	if got, err := v.Score("ada", ada.types(t, long)); err != nil || got.HasNet {
+	if got, err := v.Score("ada", tooLong); err != nil || got.HasNet {
 		t.Errorf("a long phrase: %+v, %v", got, err)
 	}
 	// Who is in the file and not enrolled is not enrolled.

@@ -15,7 +15,7 @@ import (
 )
 
 // Ear is a model for tests of everything but the model: it hears the tempo and
-// nothing else. With r the ratio of a typing's median press-press interval to
+// nothing else. With r the ratio of a typing's mean press-press interval to
 // that of its owner's samples of the phrase, either way round, so at least 1:
 //
 //	r < 1.25          surely the owner (LLR +MaxLLR)
@@ -149,16 +149,20 @@ func (t *tempos) Score(person string, s keystroke.Sample) (model.Score, error) {
 	return score, nil
 }
 
-// tempo returns the median press-press interval of a sample.
+// tempo returns the mean press-press interval of a sample.
 func tempo(s keystroke.Sample) time.Duration {
-	var dd []time.Duration
+	var sum time.Duration
+	n := 0
 	line := s.Line()
 	for i := range line.Strokes {
 		if d, ok := line.DownDown(i); ok {
-			dd = append(dd, d)
+			sum, n = sum+d, n+1
 		}
 	}
-	return median(dd)
+	if n == 0 {
+		return 0
+	}
+	return sum / time.Duration(n)
 }
 
 // middle returns the median tempo of samples.

@@ -19,7 +19,6 @@ const (
 	maxFAR = 1.0 / 10
 	maxFRR = 1.0 / 4
 
-	ownLogins = 3  // of each person as itself
 	terminals = 12 // at once
 )
 
@@ -58,13 +57,13 @@ func TestLoginsOfRealPeople(t *testing.T) {
 	var todo []func()
 	for _, p := range w.people {
 		todo = append(todo, func() {
-			for range ownLogins {
-				owners.count(w.login(t, ctx, login{p, p}, p.own))
+			for _, d := range doors {
+				owners.count(w.login(t, ctx, d, login{p, p}, p.own))
 			}
 		})
 		for _, other := range w.people {
 			if other.user != p.user {
-				todo = append(todo, func() { strangers.count(w.login(t, ctx, login{other, p}, other.hands(enrol))) })
+				todo = append(todo, func() { strangers.count(w.login(t, ctx, doors[0], login{other, p}, other.hands(enrol))) })
 			}
 		}
 	}
@@ -121,20 +120,20 @@ func (w *world) enrolAll(t *testing.T, ctx context.Context) {
 	}
 }
 
-// login runs su at a terminal of its own, from an account without privileges.
-func (w *world) login(t *testing.T, ctx context.Context, l login, h *hands) wire.Code {
+// login has somebody type at a door, at a terminal of its own.
+func (w *world) login(t *testing.T, ctx context.Context, d door, l login, h *hands) wire.Code {
 	at := &demo.Typist{Clock: clock, Hands: h.take}
-	argv := w.CommandAs(caller, "su", l.as.user, "-c", "echo "+welcome+" $(id -un)").Args
-	screen, exit, err := at.Run(ctx, argv[0], argv[1:]...)
+	argv := w.CommandAs(d.caller(l.as.user), d.argv(l.as.user)...).Args
+	screen, _, err := at.Run(ctx, argv[0], argv[1:]...)
 	if err != nil {
 		if !errors.Is(err, demo.ErrRunOut) {
-			t.Errorf("%s as %s: %v\n%s", l.typist.user, l.as.user, err, screen)
+			t.Errorf("%s at %s as %s: %v\n%s", l.typist.user, d.program, l.as.user, err, screen)
 		}
 		return ""
 	}
-	code, err := verdictOf(exit, screen)
+	code, err := d.verdict(screen)
 	if err != nil {
-		t.Errorf("%s as %s: %v", l.typist.user, l.as.user, err)
+		t.Errorf("%s at %s as %s: %v", l.typist.user, d.program, l.as.user, err)
 	}
 	return code
 }

@@ -112,12 +112,18 @@ func newWorld(t *testing.T) *world {
 	config := sandbox.Config{
 		Users: []sandbox.User{{Name: account, UID: 2000}, {Name: caller, UID: 2001}},
 		Files: map[string]string{
-			"pam.d/su": fmt.Sprintf("auth required %s/pam_ksd.so socket=%s\naccount required pam_permit.so\nsession required pam_permit.so\n", w.bin, loginSocket),
-			"ksd.toml": w.config(),
+			"ksd.toml":   w.config(),
+			"shell":      "#!/bin/sh\necho " + welcome + " $(id -un)\n",
+			"login.defs": "FAIL_DELAY 0\nLOGIN_RETRIES 1\nLOGIN_TIMEOUT 300\nTTYPERM 0600\n",
+			"sudoers":    "Defaults lecture=never, timestamp_timeout=0, passwd_tries=1\nALL ALL=(ALL) ALL\n",
 		},
 	}
+	for _, d := range doors {
+		config.Files["pam.d/"+d.program] = fmt.Sprintf(
+			"auth required %s/pam_ksd.so socket=%s\naccount required pam_permit.so\nsession required pam_permit.so\n", w.bin, loginSocket)
+	}
 	for i, p := range w.people {
-		config.Users = append(config.Users, sandbox.User{Name: p.user, UID: 2100 + i})
+		config.Users = append(config.Users, sandbox.User{Name: p.user, UID: 2100 + i, Shell: "/etc/shell"})
 	}
 	w.Sandbox = sandbox.New(t, config)
 	for _, dir := range []string{"/run/ksd", "/home/" + account + "/state"} {
@@ -254,17 +260,43 @@ func (h *hands) take(phrase string) (keystroke.Sample, bool) {
 	return all[n], true
 }
 
-var errNoVerdict = errors.New("no verdict")
+// door is one of the machine's own programs that ask who is there.
+type door struct {
+	program string
+	caller  func(user string) string // who runs it
+	argv    func(user string) []string
+	denied  string // what it says where it does not open
+}
 
-// verdictOf reads the module's line in the log: what the login came to.
-func verdictOf(exit int, screen string) (wire.Code, error) {
-	switch {
-	case exit == 0 && strings.Contains(screen, welcome):
-		return wire.Accept, nil
-	case exit == 1 && !strings.Contains(screen, welcome) && strings.Contains(screen, "not recognised"):
-		return wire.Refuse, nil
-	}
-	return "", fmt.Errorf("%w: exit %d\n%s", errNoVerdict, exit, screen)
+// doors all end in the shell of the person, which says welcome, but for sudo,
+// which asks the caller to be itself.
+var doors = []door{
+	{
+		"su", func(string) string { return caller },
+		func(user string) []string { return []string{"su", user} }, "Authentication failure",
+	},
+	{
+		"sudo", func(user string) string { return user },
+		func(string) []string { return []string{"sudo", "/etc/shell"} }, "sudo: ",
+	},
+	{
+		"login", func(string) string { return "root" },
+		func(user string) []string { return []string{"login", user} }, "Login incorrect",
+	},
 }
 
 const welcome = "the shell of"
+
+var errNoVerdict = errors.New("no verdict")
+
+// verdict reads what a screen says of the login.
+func (d door) verdict(screen string) (wire.Code, error) {
+	in, out := strings.Contains(screen, welcome), strings.Contains(screen, d.denied)
+	switch {
+	case in && !out:
+		return wire.Accept, nil
+	case out && !in:
+		return wire.Refuse, nil
+	}
+	return "", fmt.Errorf("%w:\n%s", errNoVerdict, screen)
+}

@@ -11,6 +11,7 @@ import (
 
 var auditCommand = command{
 	name: "audit", args: "[USER] [--limit N] [--json]", summary: "what was decided, newest first", most: 1,
+	detail: "With --json every entry also names the model that judged.\n",
 	flags: func(fs *flag.FlagSet, o *options) { fs.IntVar(&o.limit, "limit", 50, "") },
 	run: func(ctx context.Context, q request) (int, error) {
 		if q.limit < 1 {
@@ -33,9 +34,9 @@ var auditCommand = command{
 			if e.Score != nil {
 				score = fmt.Sprintf("%.2f", *e.Score)
 			}
-			rows = append(rows, []string{moment(e.When), e.Event, e.User, e.Outcome, score, e.Service, e.Source, e.Actor, e.Model})
+			rows = append(rows, []string{moment(e.When), e.Event, e.User, e.Outcome, score, e.Service, e.Source, e.Actor})
 		}
-		cli.Table(q.env.Stdout, []string{"when", "event", "user", "outcome", "score>", "service", "source", "by", "model"}, rows)
+		cli.Table(q.env.Stdout, []string{"when", "event", "user", "outcome", "score>", "service", "source", "by"}, rows)
 		return cli.ExitOK, nil
 	},
 }

@@ -149,7 +149,7 @@ func TestPeopleModelAndAudit(t *testing.T) {
 		exit     int
 		out, err string
 	}{
-		{"users", cli.ExitOK, "ana   enrolled        8         1  press     no       -                       0\n", ""},
+		{"users", cli.ExitOK, "ana   enrolled        8         1  press     no       -                 0\n", ""},
 		{"users ben --json", cli.ExitOK, `"user": "ben"`, ""},
 		{"retrain --dry-run", cli.ExitOK, "loss in training", "the model in use stays"},
 		{"model", cli.ExitOK, "", "no network"},

@@ -27,7 +27,7 @@ var usersCommand = command{
 		for _, p := range people {
 			rows = append(rows, personRow(p, q.env.Now()))
 		}
-		cli.Table(q.env.Stdout, []string{"user", "state", "typings>", "sittings>", "captured", "network", "recognised", "refused since>"}, rows)
+		cli.Table(q.env.Stdout, []string{"user", "state", "typings>", "sittings>", "captured", "network", "recognised", "refused>"}, rows)
 		return cli.ExitOK, nil
 	},
 }

@@ -21,15 +21,24 @@ func Main(name string, run func(ctx context.Context, env Env) int) {
 	env := Env{
 		Name: name, Args: os.Args[1:],
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
-		Getenv: os.Getenv, Now: time.Now, Clock: monotonic, Width: width,
-	}
-	if tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0); err == nil {
-		env.Tty = tty
+		Tty: terminal(), Getenv: os.Getenv, Now: time.Now, Clock: monotonic, Width: width,
 	}
 	if u, err := user.Current(); err == nil {
 		env.User = u.Username
 	}
 	os.Exit(run(ctx, env))
+}
+
+// terminal returns the person's terminal, nil if there is none: the controlling
+// one or, as below "su -c", which has none, the one on standard input.
+func terminal() *os.File {
+	if tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0); err == nil {
+		return tty
+	}
+	if term.IsTerminal(int(os.Stdin.Fd())) {
+		return os.Stdin
+	}
+	return nil
 }
 
 // monotonic reads CLOCK_MONOTONIC, which cannot fail on Linux.

@@ -223,8 +223,19 @@ func TestNearCopy(t *testing.T) {
 	}
 }
 
+// TestTooSteady types like a script. median takes factor times as long for each
+// key pair as most people do, and deviates from it by noise (log).
 func TestTooSteady(t *testing.T) {
 	pop := feature.Default()
+	median := func(text string, factor, noise float64) keystroke.Sample {
+		rng, keys := rand.New(rand.NewPCG(5, 6)), []rune(text)
+		downs := make([]float64, len(keys))
+		for i := range keys[1:] {
+			usual := pop.DownDown(keystroke.KeyOf(keys[i]), keystroke.KeyOf(keys[i+1])).Center
+			downs[i+1] = factor * math.Exp(usual+noise*rng.NormFloat64())
+		}
+		return typed(text, downs, nil)
+	}
 	for _, c := range []struct {
 		name string
 		s    keystroke.Sample
@@ -238,8 +249,13 @@ func TestTooSteady(t *testing.T) {
 		{"five intervals are too few", typed("abcdef", dwells(100), nil), false},
 		{"six are enough", typed("abcdefg", dwells(100), nil), true},
 		{"all keys at once", even(0, 0, nil), true},
+		{"what most people take", median(phrase, 1, 0), true},
+		{"faster than most people by a quarter", median(phrase, 0.75, 0), true},
+		{"with a little chance", median(phrase, 1, 0.1), true},
+		{"with the chance of hands", median(phrase, 1, 0.25), false},
+		{"very slow hands", median(phrase, 9, 0.25), false},
 	} {
-		if got := tooSteady(pop.Extract(c.s.Line())); got != c.want {
+		if got := tooSteady(pop, c.s.Line()); got != c.want {
 			t.Errorf("%s: %v, want %v", c.name, got, c.want)
 		}
 	}

@@ -14,7 +14,11 @@ var (
 )
 
 // CheckText says whether a typed line may be judged: it must read exactly as
-// phrase, which must not be empty, and hold at most maxCorrections corrections.
+// phrase, which must not be empty, hold at most maxCorrections corrections, and
+// be broken off no more often than those explain. A key that types nothing, an
+// arrow or Tab, breaks a movement off as a correction does: without a bound, a
+// stranger could hide every interval but those in which people are alike.
+//
 // The error wraps ErrText or ErrCorrections and never shows either text.
 func CheckText(line keystroke.Line, phrase string, maxCorrections int) error {
 	if phrase == "" || line.Text != phrase {
@@ -23,5 +27,18 @@ func CheckText(line keystroke.Line, phrase string, maxCorrections int) error {
 	if line.Corrections > maxCorrections {
 		return fmt.Errorf("%w: %d, at most %d", ErrCorrections, line.Corrections, maxCorrections)
 	}
+	if n := breaks(line); n > maxCorrections {
+		return fmt.Errorf("%w: the movement breaks off %d times, at most %d", ErrCorrections, n, maxCorrections)
+	}
 	return nil
+}
+
+// breaks counts the strokes after the first to which no one movement leads.
+func breaks(line keystroke.Line) (n int) {
+	for i := range line.Strokes {
+		if _, whole := line.DownDown(i); i > 0 && !whole {
+			n++
+		}
+	}
+	return n
 }

@@ -105,13 +105,13 @@ func (a *admitting) Accept() (net.Conn, error) {
 		peer, err := a.s.d.world.Peer(c.(*net.UnixConn))
 		if err != nil {
 			a.s.d.world.Log.Error("ksd.sock", slog.Any("error", err))
-			_ = c.Close()
+			a.s.d.turnAway(c)
 			continue
 		}
 		release, ok := a.s.d.limits.connections.take(peer)
 		if !ok {
 			a.s.d.world.Log.Warn("too many connections", slog.String("actor", peer.String()))
-			_ = c.Close()
+			a.s.d.turnAway(c)
 			continue
 		}
 		a.s.sessions.Add(1)
@@ -259,13 +259,15 @@ func (r request) needAdmin() error {
 	return nil
 }
 
-// needSelf refuses whoever may not act for user.
-func (d *Daemon) needSelf(r request, user string) error {
+// needSelf refuses whoever may not act for user, and returns the one name of
+// that account.
+func (d *Daemon) needSelf(r request, user string) (name string, err error) {
 	if err := checkName("user", user, maxUser); err != nil {
-		return &wire.Error{Code: wire.CodeBadRequest, Message: err.Error()}
+		return "", &wire.Error{Code: wire.CodeBadRequest, Message: err.Error()}
 	}
-	if !d.self(r.peer, user) {
-		return errOther
+	name, ok := d.self(r.peer, user)
+	if !ok {
+		return "", errOther
 	}
-	return nil
+	return name, nil
 }

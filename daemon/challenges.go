@@ -35,6 +35,9 @@ func (d *Daemon) newChallenge(r request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := d.mayRecord(r.peer); err != nil {
+		return nil, err
+	}
 	r.challenge.abandon(wire.Cancelled)
 	r.challenge = &challenge{claim: d.newClaim(r.Context(), who)}
 	next := d.next(r)
@@ -46,10 +49,11 @@ func (d *Daemon) newChallenge(r request) (any, error) {
 
 // challenger checks who asks for a challenge, for whom, and from where.
 func (d *Daemon) challenger(r request, in wire.ChallengeRequest) (claimant, error) {
-	if err := d.needSelf(r, in.User); err != nil {
+	user, err := d.needSelf(r, in.User)
+	if err != nil {
 		return claimant{}, err
 	}
-	who := claimant{peer: r.peer, user: in.User, service: in.Service, source: r.peer.String()}
+	who := claimant{peer: r.peer, user: user, service: in.Service, source: r.peer.String()}
 	if r.admin && in.Source != "" {
 		who.source = in.Source
 	}
@@ -125,8 +129,7 @@ func (d *Daemon) answerChallenge(r request) (any, error) {
 // needProof refuses whoever is enrolled, is no administrator, and has not
 // passed a challenge on this connection of late.
 func (d *Daemon) needProof(r request, user string) error {
-	k := d.known.Load().people[user]
-	if r.admin || k == nil || k.channel() == "" {
+	if r.admin || !d.enrolled(user) {
 		return nil
 	}
 	at, passed := r.proof[user]
@@ -134,4 +137,10 @@ func (d *Daemon) needProof(r request, user string) error {
 		return &wire.Error{Code: wire.CodeProof, Message: "pass a challenge on this connection first"}
 	}
 	return nil
+}
+
+// enrolled reports whether user can be challenged.
+func (d *Daemon) enrolled(user string) bool {
+	k := d.known.Load().people[user]
+	return k != nil && k.channel() != ""
 }

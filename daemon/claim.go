@@ -73,7 +73,7 @@ func (d *Daemon) newClaim(ctx context.Context, who claimant) *claim {
 // sameAccount reports whether the account still has the uid it had at its
 // enrolment. A name that was given to somebody else is not enrolled.
 func (d *Daemon) sameAccount(user string, k *known) bool {
-	uid, err := d.world.Account(user)
+	_, uid, err := d.world.Account(user)
 	if err != nil || k.uid == -1 || int(uid) == k.uid {
 		return true
 	}

@@ -80,6 +80,7 @@ type Daemon struct {
 	lock      *os.File
 	listeners Listeners
 	limits    *limits
+	turning   chan struct{} // holds one for each connection being turned away
 	trainer   *trainer
 
 	learning sync.Mutex // one change of known at a time
@@ -93,7 +94,7 @@ func New(ctx context.Context, o Options) (_ *Daemon, err error) {
 	d := &Daemon{
 		world: o.World, model: o.Model, version: o.Version, reload: o.Reload, notify: o.Notify,
 		started: o.World.Now(), ready: make(chan struct{}), listeners: o.Listeners,
-		limits: newLimits(),
+		limits: newLimits(), turning: make(chan struct{}, maxTurning),
 	}
 	if d.notify == nil {
 		d.notify = func(...string) {}

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -21,9 +22,11 @@ func (d *Daemon) importPeople(r request) (any, error) {
 	now := d.world.Now()
 	people := make([]store.ImportPerson, 0, len(in.People))
 	for _, p := range in.People {
-		if err := d.needSelf(r, p.User); err != nil {
+		name, err := d.needSelf(r, p.User)
+		if err != nil {
 			return nil, err
 		}
+		p.User = name
 		one, err := d.importPerson(p, now)
 		if err != nil {
 			return nil, err
@@ -33,14 +36,15 @@ func (d *Daemon) importPeople(r request) (any, error) {
 	if err := d.record(r, "import", "", plural(len(people), "person")); err != nil {
 		return nil, err
 	}
-	n, err := d.store.Import(r.Context(), people, now)
+	ctx := context.WithoutCancel(r.Context())
+	n, err := d.store.Import(ctx, people, now)
 	if errors.Is(err, store.ErrInvalid) {
 		return nil, &wire.Error{Code: wire.CodeBadRequest, Message: err.Error()}
 	}
 	if err != nil {
 		return nil, err
 	}
-	d.changed(r, "")
+	d.changed(ctx, "")
 	return wire.ImportResult{People: len(people), Samples: n}, nil
 }
 
@@ -51,7 +55,7 @@ const maxPhrase = 256
 // its phrase, or it would be asked for and never be passed.
 func (d *Daemon) importPerson(p wire.ImportPerson, now time.Time) (store.ImportPerson, error) {
 	out := store.ImportPerson{Name: p.User, UID: -1}
-	if uid, err := d.world.Account(p.User); err == nil {
+	if _, uid, err := d.world.Account(p.User); err == nil {
 		out.UID = int(uid)
 	}
 	for i, s := range p.Sittings {

@@ -75,7 +75,6 @@ func (c *claim) judge(ctx context.Context, s keystroke.Sample, score model.Score
 	c.asked = ""
 	c.typed++
 	c.sum += score.LLR
-	c.probes = append(c.probes, s)
 	c.detail = detail(score, c.sum, bounds)
 	f := finding{sum: c.sum, typed: c.typed, most: c.most(), bounds: bounds}
 	var err error
@@ -83,6 +82,7 @@ func (c *claim) judge(ctx context.Context, s keystroke.Sample, score model.Score
 		c.d.world.Log.Error("earlier logins cannot be read", slog.Any("error", err))
 		f = finding{end: wire.Failed}
 	}
+	c.probes = append(c.probes, s)
 	switch r := c.d.gate(ctx, c, f); {
 	case r.more:
 	case r.code == wire.Accept:
@@ -102,7 +102,9 @@ func (c *claim) suspect(ctx context.Context, s keystroke.Sample, score model.Sco
 	if err != nil {
 		return "", err
 	}
-	near := score.NearCopy || slices.ContainsFunc(probes, func(p store.Probe) bool { return model.NearCopy(s, p.Sample) })
+	near := score.NearCopy ||
+		slices.ContainsFunc(probes, func(p store.Probe) bool { return model.NearCopy(s, p.Sample) }) ||
+		slices.ContainsFunc(c.probes, func(p keystroke.Sample) bool { return model.NearCopy(s, p) })
 	switch {
 	case near:
 		return "copy", nil

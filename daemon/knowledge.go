@@ -81,7 +81,8 @@ func forModel(people []store.Person) []model.Person {
 }
 
 // phrasesOf returns the phrases that p typed at least so often in finished
-// sittings, by channel.
+// sittings, by channel. As in model.NewVerifier, typings with releases serve a
+// terminal that shows none as well: else their owner would not be enrolled there.
 func phrasesOf(p store.Person, least int) map[keystroke.Channel][]string {
 	type text struct {
 		channel keystroke.Channel
@@ -94,14 +95,24 @@ func phrasesOf(p store.Person, least int) map[keystroke.Channel][]string {
 			continue
 		}
 		for _, sample := range s.Counted() {
-			t := text{sample.Channel, sample.Phrase}
-			counts[t]++
-			if counts[t] == least {
-				out[t.channel] = append(out[t.channel], t.phrase)
+			for _, ch := range seenOn(sample.Channel) {
+				t := text{ch, sample.Phrase}
+				counts[t]++
+				if counts[t] == least {
+					out[ch] = append(out[ch], t.phrase)
+				}
 			}
 		}
 	}
 	return out
+}
+
+// seenOn returns the channels that a typing on ch makes a template for.
+func seenOn(ch keystroke.Channel) []keystroke.Channel {
+	if ch == keystroke.Full {
+		return []keystroke.Channel{keystroke.Full, keystroke.Press}
+	}
+	return []keystroke.Channel{ch}
 }
 
 // earlier returns the counted typings of one phrase on one channel, in all

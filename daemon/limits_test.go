@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"testing"
+	"time"
 
 	"ksd/internal/wire"
 )
@@ -43,6 +44,36 @@ func TestAllowance(t *testing.T) {
 	}
 	if len(a.held) != 0 || a.others != 0 {
 		t.Errorf("after all was given back: %v, %d", a.held, a.others)
+	}
+}
+
+// TestPace does too much at once: each caller has its share of each window, also
+// after the clock was set back.
+func TestPace(t *testing.T) {
+	var none pace
+	if none.take(1, time.Now()) {
+		t.Error("the zero value lets somebody through")
+	}
+	p := pace{most: 2, window: time.Minute}
+	start := time.Date(2026, time.March, 2, 12, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		after time.Duration
+		uid   uint32
+		ok    bool
+	}{
+		{0, 1, true},
+		{0, 1, true},
+		{0, 1, false},
+		{0, 2, true},
+		{59 * time.Second, 1, false},
+		{time.Minute, 1, true},
+		{time.Minute, 1, true},
+		{90 * time.Second, 1, false},
+		{-time.Hour, 1, true},
+	} {
+		if ok := p.take(c.uid, start.Add(c.after)); ok != c.ok {
+			t.Errorf("uid %d after %v: %v, want %v", c.uid, c.after, ok, c.ok)
+		}
 	}
 }
 

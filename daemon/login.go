@@ -83,13 +83,13 @@ func (s *loginServer) admit(conn *net.UnixConn) (peer wire.Peer, release func(),
 	peer, err := s.d.world.Peer(conn)
 	if err != nil {
 		s.d.world.Log.Error("login.sock", slog.Any("error", err))
-		_ = conn.Close()
+		s.d.turnAway(conn)
 		return peer, nil, false
 	}
 	if release, ok = s.d.limits.conversations.take(peer); !ok {
 		s.d.world.Log.Warn("too many conversations", slog.String("actor", peer.String()))
 		s.d.verdict(conn, wire.Failed)
-		_ = conn.Close()
+		s.d.turnAway(conn)
 	}
 	return peer, release, ok
 }
@@ -108,6 +108,9 @@ func (s *loginServer) converse(ctx context.Context, conn *net.UnixConn, peer wir
 	}
 	defer tty.Close()
 	who, err := s.d.claimant(peer, h)
+	if err == nil {
+		err = s.d.mayRecord(peer)
+	}
 	if err != nil {
 		s.d.world.Log.Warn("login.sock: caller refused", slog.String("actor", peer.String()), slog.Any("error", err))
 		s.d.verdict(conn, wire.Failed)
@@ -130,10 +133,11 @@ func (d *Daemon) claimant(peer wire.Peer, h wire.Hello) (claimant, error) {
 	if err != nil {
 		return claimant{}, err
 	}
-	if !d.self(peer, h.User) {
+	user, ok := d.self(peer, h.User)
+	if !ok {
 		return claimant{}, errForbidden
 	}
-	who := claimant{peer: peer, user: h.User, service: h.Service, source: h.Source, channel: keystroke.Press}
+	who := claimant{peer: peer, user: user, service: h.Service, source: h.Source, channel: keystroke.Press}
 	if !d.admin(peer) {
 		who.source = peer.String()
 	}
@@ -143,13 +147,15 @@ func (d *Daemon) claimant(peer wire.Peer, h wire.Hello) (claimant, error) {
 // admin reports whether p administers this daemon.
 func (d *Daemon) admin(p wire.Peer) bool { return p.UID == 0 || p.UID == d.world.UID }
 
-// self reports whether p may act for the account user.
-func (d *Daemon) self(p wire.Peer, user string) bool {
-	if d.admin(p) {
-		return true
+// self reports whether p may act for the account user, and the name that
+// everything about that account is kept under. Under another name for it
+// nobody would be enrolled, and somebody else could enrol.
+func (d *Daemon) self(p wire.Peer, user string) (name string, ok bool) {
+	name, uid, err := d.world.Account(user)
+	if err != nil {
+		return user, d.admin(p)
 	}
-	uid, err := d.world.Account(user)
-	return err == nil && uid == p.UID
+	return name, d.admin(p) || uid == p.UID
 }
 
 // past is a deadline that is over: what waits for it ends.

@@ -35,8 +35,8 @@ func (d *Daemon) users(r request) (any, error) {
 
 // user tells about one account, whether or not it is enrolled.
 func (d *Daemon) user(r request) (any, error) {
-	name := r.PathValue("user")
-	if err := d.needSelf(r, name); err != nil {
+	name, err := d.needSelf(r, r.PathValue("user"))
+	if err != nil {
 		return nil, err
 	}
 	return d.person(r.Context(), name)
@@ -82,8 +82,8 @@ func (d *Daemon) describe(ctx context.Context, p store.Person) (wire.Person, err
 
 // deleteUser forgets a person, and returns it as it was.
 func (d *Daemon) deleteUser(r request) (any, error) {
-	name := r.PathValue("user")
-	if err := d.needSelf(r, name); err != nil {
+	name, err := d.needSelf(r, r.PathValue("user"))
+	if err != nil {
 		return nil, err
 	}
 	if err := d.needProof(r, name); err != nil {
@@ -97,10 +97,15 @@ func (d *Daemon) deleteUser(r request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := d.mayRecord(r.peer); err != nil {
+		return nil, err
+	}
 	if err := d.record(r, "delete", name, "deleted"); err != nil {
 		return nil, err
 	}
-	if err := d.store.DeletePerson(r.Context(), name); err != nil {
+	// What is recorded is done, whether or not the caller waits for it.
+	ctx := context.WithoutCancel(r.Context())
+	if err := d.store.DeletePerson(ctx, name); err != nil {
 		return nil, err
 	}
 	// The previous network was trained on the person. The current one is
@@ -109,7 +114,7 @@ func (d *Daemon) deleteUser(r request) (any, error) {
 	if err := os.Remove(previous); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		d.world.Log.Error("previous model not removed", slog.Any("error", err))
 	}
-	d.changed(r, name)
+	d.changed(ctx, name)
 	return was, nil
 }
 
@@ -118,8 +123,8 @@ func (d *Daemon) unlock(r request) (any, error) {
 	if err := r.needAdmin(); err != nil {
 		return nil, err
 	}
-	name := r.PathValue("user")
-	if err := d.needSelf(r, name); err != nil {
+	name, err := d.needSelf(r, r.PathValue("user"))
+	if err != nil {
 		return nil, err
 	}
 	if err := d.record(r, "unlock", name, "unlocked"); err != nil {

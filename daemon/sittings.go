@@ -1,8 +1,10 @@
 package daemon
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"time"
@@ -26,6 +28,9 @@ type sitting struct {
 	id   string // good on this connection
 	row  int64  // in the store
 	user string
+	// proved says that the person was enrolled already when it was opened, and
+	// so had shown that it was there.
+	proved bool
 }
 
 // openSitting opens a sitting, or resumes the one that broke off.
@@ -34,28 +39,46 @@ func (d *Daemon) openSitting(r request) (any, error) {
 	if err := r.read(&in); err != nil {
 		return nil, err
 	}
-	if err := d.needSelf(r, in.User); err != nil {
+	user, err := d.needSelf(r, in.User)
+	if err != nil {
 		return nil, err
 	}
 	if !in.Channel.Valid() {
 		return nil, &wire.Error{Code: wire.CodeBadRequest, Message: "no such channel"}
 	}
-	if err := d.needProof(r, in.User); err != nil {
+	if err := errors.Join(d.needProof(r, user), d.needRoom(r, user)); err != nil {
 		return nil, err
 	}
 	uid := -1
-	if id, err := d.world.Account(in.User); err == nil {
+	if _, id, err := d.world.Account(user); err == nil {
 		uid = int(id)
 	}
-	s, err := d.store.OpenSitting(r.Context(), in.User, uid, in.Channel, d.world.Now())
+	proved := d.enrolled(user)
+	s, err := d.store.OpenSitting(r.Context(), user, uid, in.Channel, d.world.Now())
 	if err != nil {
 		return nil, err
 	}
-	r.sitting = &sitting{id: rand.Text(), row: s.ID, user: in.User}
+	r.sitting = &sitting{id: rand.Text(), row: s.ID, user: user, proved: proved}
 	return wire.Sitting{
-		ID: r.sitting.id, User: in.User, Resumed: len(s.Samples) > 0,
+		ID: r.sitting.id, User: user, Resumed: len(s.Samples) > 0,
 		Next: nextAsk(d.config.Load().Challenge, s),
 	}, nil
+}
+
+// maxSittings is how many sittings are kept of one person, unless an
+// administrator adds more: each costs space, and time in every training.
+const maxSittings = 50
+
+// needRoom refuses a sitting beyond maxSittings.
+func (d *Daemon) needRoom(r request, user string) error {
+	p, err := d.store.Person(r.Context(), user)
+	switch {
+	case errors.Is(err, store.ErrNotFound) || r.admin:
+		return nil
+	case err == nil && len(p.Sittings) >= maxSittings:
+		return &wire.Error{Code: wire.CodeForbidden, Message: fmt.Sprintf("%d sittings are kept already", maxSittings)}
+	}
+	return err
 }
 
 // nextAsk returns what is to be typed next in a sitting. It is a function of
@@ -86,9 +109,16 @@ func nextAsk(c conf.Challenge, s store.Sitting) wire.Ask {
 }
 
 // current returns the sitting of a request with all that its person has typed.
+// One that was opened before the person was enrolled needs proof from then on:
+// it could be a stranger's, left open to teach the new profile.
 func (d *Daemon) current(r request) (store.Person, store.Sitting, error) {
 	if r.sitting == nil || r.sitting.id != r.PathValue("id") {
 		return store.Person{}, store.Sitting{}, errNotFound
+	}
+	if !r.sitting.proved {
+		if err := d.needProof(r, r.sitting.user); err != nil {
+			return store.Person{}, store.Sitting{}, err
+		}
 	}
 	p, err := d.store.Person(r.Context(), r.sitting.user)
 	if err != nil {
@@ -180,24 +210,30 @@ func (d *Daemon) finish(r request) (any, error) {
 	if ask := nextAsk(d.config.Load().Challenge, s); ask.Phrase != "" {
 		return nil, &wire.Error{Code: wire.CodeTooFew, Message: "the sitting is not complete"}
 	}
-	err = d.audit.Record(r.Context(), audit.Entry{
+	if err := d.mayRecord(r.peer); err != nil {
+		return nil, err
+	}
+	// What is recorded is done, whether or not the caller waits for it.
+	ctx := context.WithoutCancel(r.Context())
+	err = d.audit.Record(ctx, audit.Entry{
 		When: d.world.Now(), Event: "enrol", User: p.Name, Actor: r.peer.String(), Source: r.peer.String(),
 		Outcome: "finished", Model: short(d.known.Load().file),
 	})
 	if err != nil {
 		return nil, err
 	}
-	if err := d.store.CloseSitting(r.Context(), s.ID, d.world.Now()); err != nil {
+	if err := d.store.CloseSitting(ctx, s.ID, d.world.Now()); err != nil {
 		return nil, err
 	}
 	r.sitting = nil
-	d.changed(r, p.Name)
-	return d.person(r.Context(), p.Name)
+	d.changed(ctx, p.Name)
+	return d.person(ctx, p.Name)
 }
 
-// changed has the daemon judge by what is in the store now, and train.
-func (d *Daemon) changed(r request, user string) {
-	if err := d.learn(r.Context()); err != nil {
+// changed has the daemon judge by what is in the store now, and train. A caller
+// that hangs up must not keep it from that, so ctx does not end.
+func (d *Daemon) changed(ctx context.Context, user string) {
+	if err := d.learn(ctx); err != nil {
 		d.world.Log.Error("templates not renewed", slog.String("user", user), slog.Any("error", err))
 	}
 	d.trainer.schedule()

@@ -26,8 +26,10 @@ type World struct {
 	// UID is the account the daemon runs as. That account and root are its
 	// administrators.
 	UID uint32
-	// Account returns the uid of an account, and Name the account of a uid.
-	Account func(name string) (uint32, error)
+	// Account returns the one name and the uid of an account, which may be known
+	// by other names as well: Ana or ana@example.com for ana. Name returns the
+	// account of a uid.
+	Account func(name string) (string, uint32, error)
 	Name    func(uid uint32) (string, error)
 	// Peer returns who is at the other end of a connection.
 	Peer func(c syscall.Conn) (wire.Peer, error)
@@ -57,13 +59,13 @@ func monotonic() time.Duration {
 	return time.Duration(ts.Nano())
 }
 
-func account(name string) (uint32, error) {
+func account(name string) (string, uint32, error) {
 	u, err := user.Lookup(name)
 	if err != nil {
-		return 0, err
+		return "", 0, err
 	}
 	uid, err := strconv.ParseUint(u.Uid, 10, 32)
-	return uint32(uid), err
+	return u.Username, uint32(uid), err
 }
 
 func accountName(uid uint32) (string, error) {

@@ -116,6 +116,11 @@ func newTempos(people []model.Person, file *model.File) *tempos {
 	for _, p := range people {
 		for _, s := range p.Sittings {
 			t.samples[p.Name] = append(t.samples[p.Name], s.Samples...)
+			for _, sample := range s.Samples {
+				if sample.Channel == keystroke.Full {
+					t.samples[p.Name] = append(t.samples[p.Name], sample.PressOnly())
+				}
+			}
 		}
 	}
 	return t

@@ -49,6 +49,7 @@ type Daemon struct {
 
 	mu       sync.Mutex
 	accounts []string
+	aliases  map[string]string
 	next     func() (conf.Config, error)
 }
 
@@ -68,7 +69,7 @@ func Start(tb testing.TB, changes ...func(*conf.Config)) *Daemon {
 	for _, change := range changes {
 		change(&c)
 	}
-	d := &Daemon{Config: c, Clock: NewClock(), Ear: new(Ear), Log: new(Buffer), tb: tb}
+	d := &Daemon{Config: c, Clock: NewClock(), Ear: new(Ear), Log: new(Buffer), tb: tb, aliases: map[string]string{}}
 	d.As(AdminUID)
 	d.Start()
 	tb.Cleanup(func() {
@@ -121,11 +122,12 @@ func (d *Daemon) Options() daemon.Options {
 func (d *Daemon) World() daemon.World {
 	w := daemon.Real(AdminUID, daemon.NewLog(d.Log, nil, true))
 	w.Now, w.AfterFunc = d.Clock.Now, d.Clock.AfterFunc
-	w.Account = func(name string) (uint32, error) {
+	w.Account = func(name string) (string, uint32, error) {
+		name = d.alias(name)
 		if uid, ok := d.account(name); ok {
-			return uid, nil
+			return name, uid, nil
 		}
-		return 0, errNoAccount
+		return "", 0, errNoAccount
 	}
 	w.Name = d.name
 	w.Peer = func(syscall.Conn) (wire.Peer, error) { return wire.Peer{UID: uint32(d.peer.Load())}, nil }
@@ -180,6 +182,23 @@ func (d *Daemon) Rename(from, to string) {
 	if i := slices.Index(d.accounts, from); i >= 0 {
 		d.accounts[i] = to
 	}
+}
+
+// Alias makes an account known by another name as well, as some account
+// databases do.
+func (d *Daemon) Alias(name, account string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.aliases[name] = account
+}
+
+func (d *Daemon) alias(name string) string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if account, ok := d.aliases[name]; ok {
+		return account
+	}
+	return name
 }
 
 func (d *Daemon) account(name string) (uint32, bool) {

@@ -54,6 +54,7 @@ func TestUnitsAgreeWithDefaults(t *testing.T) {
 		one(t, socket, "SocketMode", "0666")
 		one(t, socket, "Service", "ksdd.service")
 		one(t, socket, "WantedBy", "sockets.target")
+		one(t, socket, "TriggerLimitIntervalSec", "0")
 	}
 
 	service := unit(t, "systemd/ksdd.service")
@@ -79,7 +80,7 @@ func TestUnitsAgreeWithDefaults(t *testing.T) {
 func TestServiceIsHardened(t *testing.T) {
 	service := unit(t, "systemd/ksdd.service")
 	for _, want := range []string{
-		"Type=notify", "ExecReload=/bin/kill -HUP $MAINPID", "Restart=on-failure",
+		"Type=notify", "ExecReload=/bin/kill -HUP $MAINPID", "Restart=on-failure", "StartLimitIntervalSec=0",
 		"User=ksd", "Group=ksd", "StateDirectoryMode=0700", "UMask=0077", "LimitCORE=0",
 		"CapabilityBoundingSet=", "AmbientCapabilities=", "NoNewPrivileges=yes",
 		"PrivateNetwork=yes", "RestrictAddressFamilies=AF_UNIX",

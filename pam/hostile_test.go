@@ -237,6 +237,33 @@ func TestDescriptorLimit(t *testing.T) {
 	}
 }
 
+// The daemon must not be held by a write to the terminal, and nobody else who
+// has it open may find it changed.
+func TestTerminalDoesNotBlock(t *testing.T) {
+	b := plain().check(t)
+	handed := make(chan int, 1)
+	d := (&fakeDaemon{uid: -1, run: func(c *conversation) {
+		flags := 0
+		if raw, err := c.tty.SyscallConn(); err == nil {
+			_ = raw.Control(func(fd uintptr) { flags, _ = unix.FcntlInt(fd, unix.F_GETFL, 0) })
+		}
+		handed <- flags
+		verdict(wire.Accept)(c)
+	}}).start(t)
+	script := `"$@"; code=$?; grep ^flags: /proc/self/fdinfo/0; exit $code`
+	r := open(t, exec.Command("sh", "-c", leader, "sh", "sh", "-c", script, "sh",
+		b.host, b.stack(t, "socket="+d.path), "test", me(t))).wait()
+	r.check(t, success, "")
+	if flags := <-handed; flags&unix.O_NONBLOCK == 0 || flags&unix.O_ACCMODE != unix.O_RDWR {
+		t.Errorf("the daemon was handed a terminal with flags %#o, want it not to block", flags)
+	}
+	var flags int
+	_, after, _ := strings.Cut(r.output, "flags:")
+	if _, err := fmt.Sscanf(after, "%o", &flags); err != nil || flags&unix.O_NONBLOCK != 0 {
+		t.Errorf("the host's own terminal has flags %#o (%v): %q", flags, err, r.output)
+	}
+}
+
 // What the daemon is told about the attempt.
 func TestHello(t *testing.T) {
 	b := plain().check(t)

@@ -34,7 +34,12 @@ enum ksd_tty_state ksd_tty_open(struct ksd_tty *t)
 	enum ksd_tty_state state = KSD_TTY_FAILED;
 
 	memset(t, 0, sizeof *t);
-	t->fd = ksd_above_stdio(open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC));
+	/*
+	 * O_NONBLOCK is for the daemon, who gets this very file description: who
+	 * owns the terminal could stop its output in the middle of a write, and
+	 * would hold a thread of the daemon for as long as it likes.
+	 */
+	t->fd = ksd_above_stdio(open("/dev/tty", O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC));
 	if (t->fd >= 0)
 		state = KSD_TTY_OPEN;
 	else if (errno == ENXIO || errno == ENOENT)

@@ -12,7 +12,7 @@ import (
 var auditCommand = command{
 	name: "audit", args: "[USER] [--limit N] [--json]", summary: "what was decided, newest first", most: 1,
 	detail: "With --json every entry also names the model that judged.\n",
-	flags: func(fs *flag.FlagSet, o *options) { fs.IntVar(&o.limit, "limit", 50, "") },
+	flags:  func(fs *flag.FlagSet, o *options) { fs.IntVar(&o.limit, "limit", 50, "") },
 	run: func(ctx context.Context, q request) (int, error) {
 		if q.limit < 1 {
 			return 0, cli.Usagef("--limit wants a number from 1 on")

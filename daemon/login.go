@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -94,8 +95,15 @@ func (s *loginServer) admit(conn *net.UnixConn) (peer wire.Peer, release func(),
 	return peer, release, ok
 }
 
-// converse holds one conversation.
+// converse holds one conversation. A bug met in it ends this one alone: the
+// answer is a denial, and everybody else can still log in.
 func (s *loginServer) converse(ctx context.Context, conn *net.UnixConn, peer wire.Peer) {
+	defer func() {
+		if bug := recover(); bug != nil {
+			s.d.world.Log.Error("conversation broke", slog.Any("panic", bug), slog.String("stack", string(debug.Stack())))
+			s.d.verdict(conn, wire.Failed)
+		}
+	}()
 	stopTimer := s.d.world.AfterFunc(helloTimeout, func() { _ = conn.SetReadDeadline(past) })
 	stopWatch := context.AfterFunc(ctx, func() { _ = conn.SetReadDeadline(past) })
 	h, tty, err := receiveHello(conn)

@@ -65,6 +65,31 @@ func prompted(t *testing.T, d *ksdtest.Daemon, term *ksdtest.Terminal) string {
 	return phrase
 }
 
+// TestBug meets a bug in the middle of a conversation. It is a denial, the
+// terminal is as it was, and the next conversation goes on as ever.
+func TestBug(t *testing.T) {
+	d := ksdtest.Start(t)
+	ana := ksdtest.NewTypist(1, quick)
+	d.Enrol("ana", ana)
+	d.Ear.Broken.Store(true)
+	for _, want := range []wire.Code{wire.Failed, wire.Accept} {
+		term := ksdtest.NewTerminal(t)
+		before := term.Settings(t)
+		c := handOver(t.Context(), d, "ana", term)
+		term.Type(t, ana, prompted(t, d, term))
+		if code, _ := c.wait(t); code != want {
+			t.Errorf("verdict %q, want %q", code, want)
+		}
+		if term.Settings(t) != before {
+			t.Error("the terminal is not as it was")
+		}
+		d.Ear.Broken.Store(false)
+	}
+	if !strings.Contains(d.Log.String(), "conversation broke") {
+		t.Error("the log says nothing of it")
+	}
+}
+
 // TestHandOver is every end a conversation at a terminal can have. The terminal
 // is the same before and after, and the log has what happened.
 func TestHandOver(t *testing.T) {

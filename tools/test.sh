@@ -26,11 +26,11 @@ fi
 
 results=$(mktemp)
 trap 'rm -f "$results"' EXIT
-go test -C tools ./testlog
+go test -C tools -count=1 ./testlog
 status=0
 # The end-to-end test types at real terminals in real time: alone, or it would
 # measure how busy the other tests keep the machine.
-go test -race -json -timeout 20m $(go list ./... | grep -v '/e2e$') >"$results" || status=$?
-go test -race -json -timeout 20m -v ./e2e >>"$results" || status=$?
+go test -race -count=1 -json -timeout 20m $(go list ./... | grep -v '/e2e$') >"$results" || status=$?
+go test -race -count=1 -json -timeout 20m -v ./e2e >>"$results" || status=$?
 go run -C tools ./testlog <"$results" || status=1
 exit "$status"

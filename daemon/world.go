@@ -8,8 +8,7 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
-
+	"ksd/internal/capture"
 	"ksd/internal/wire"
 )
 
@@ -41,7 +40,7 @@ type World struct {
 func Real(uid int, log *slog.Logger) World {
 	return World{
 		Now:       time.Now,
-		Monotonic: monotonic,
+		Monotonic: capture.Monotonic,
 		AfterFunc: func(d time.Duration, f func()) func() bool { return time.AfterFunc(d, f).Stop },
 		UID:       uint32(uid),
 		Account:   account,
@@ -49,14 +48,6 @@ func Real(uid int, log *slog.Logger) World {
 		Peer:      wire.PeerOf,
 		Log:       log,
 	}
-}
-
-// monotonic reads CLOCK_MONOTONIC. The system call cannot fail with a valid
-// clock.
-func monotonic() time.Duration {
-	var ts unix.Timespec
-	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts)
-	return time.Duration(ts.Nano())
 }
 
 func account(name string) (string, uint32, error) {

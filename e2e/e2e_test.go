@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"ksd/demo"
+	"ksd/internal/capture"
 	"ksd/internal/wire"
 )
 
@@ -105,7 +106,7 @@ func (w *world) enrolAll(t *testing.T, ctx context.Context) {
 	var all sync.WaitGroup
 	for _, p := range w.people {
 		all.Go(func() {
-			at := &demo.Typist{Clock: clock, Hands: p.own.take}
+			at := &demo.Typist{Clock: capture.Monotonic, Hands: p.own.take}
 			argv := w.CommandAs(p.user, filepath.Join(w.bin, "ksd-enroll")).Args
 			screen, exit, err := at.Run(ctx, argv[0], argv[1:]...)
 			// The check at the end may fail: it is a login as well.
@@ -122,7 +123,7 @@ func (w *world) enrolAll(t *testing.T, ctx context.Context) {
 
 // login has somebody type at a door, at a terminal of its own.
 func (w *world) login(t *testing.T, ctx context.Context, d door, l login, h *hands) wire.Code {
-	at := &demo.Typist{Clock: clock, Hands: h.take}
+	at := &demo.Typist{Clock: capture.Monotonic, Hands: h.take}
 	argv := w.CommandAs(d.caller(l.as.user), d.argv(l.as.user)...).Args
 	screen, _, err := at.Run(ctx, argv[0], argv[1:]...)
 	if err != nil {

@@ -15,8 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
+	"ksd/internal/capture"
 	"ksd/internal/corpus"
 	"ksd/internal/keystroke"
 	"ksd/internal/ksdtest"
@@ -47,15 +46,6 @@ type world struct {
 	bin     string
 	people  []person
 	phrases []string
-}
-
-// clock is CLOCK_MONOTONIC.
-func clock() time.Duration {
-	var ts unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts); err != nil {
-		panic(err)
-	}
-	return time.Duration(ts.Nano())
 }
 
 // recorded reads the first people of GREYC's class c2. It skips the test where
@@ -208,7 +198,7 @@ func (w *world) start(t *testing.T) {
 			t.Logf("the daemon's log:\n%s", &log)
 		}
 	})
-	for deadline := clock() + 30*time.Second; ; {
+	for deadline := capture.Monotonic() + 30*time.Second; ; {
 		out, err := w.Command(filepath.Join(w.bin, "ksdctl"), "status").CombinedOutput()
 		if err == nil {
 			return
@@ -218,7 +208,7 @@ func (w *world) start(t *testing.T) {
 			t.Fatalf("ksdd: %v\n%s", err, &log)
 		default:
 		}
-		if clock() > deadline {
+		if capture.Monotonic() > deadline {
 			t.Fatalf("ksdd does not answer: %s\n%s", out, &log)
 		}
 	}

@@ -75,7 +75,7 @@ var table = []row{
 	{
 		"internal/cli",
 		[]string{"internal/capture", "internal/corpus", "internal/keystroke", "internal/wire"},
-		[]string{"golang.org/x/sys", "golang.org/x/term"},
+		[]string{"golang.org/x/term"},
 		plain, "what all programs say and show alike",
 	},
 	{"conf", nil, []string{"github.com/BurntSushi/toml"}, plain, "knows files and ranges, not what they are for"},

@@ -16,7 +16,6 @@ import (
 
 // PhraseOptions steer the phrases protocol.
 type PhraseOptions struct {
-	Class   string            // suffix of the user ids to keep, such as "c2"; "" keeps all
 	Enrol   int               // typings of each phrase to enrol on; the later ones are probes
 	Channel keystroke.Channel // how the typings are seen
 	Phrases int               // phrases added up in one attempt

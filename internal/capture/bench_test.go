@@ -51,7 +51,7 @@ func times(b *testing.B, procs int) {
 		typed := make([]time.Duration, n)
 		for i := range typed {
 			time.Sleep(time.Duration(60+i*97%190) * time.Millisecond)
-			typed[i] = monotonic()
+			typed[i] = Monotonic()
 			con.send("a")
 		}
 		con.send("\r")

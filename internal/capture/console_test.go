@@ -15,13 +15,6 @@ import (
 	"ksd/internal/keystroke"
 )
 
-// monotonic is what the programs pass as the clock.
-func monotonic() time.Duration {
-	var ts unix.Timespec
-	unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts)
-	return time.Duration(ts.Nano())
-}
-
 // console is a person at a pseudo-terminal: types into one end and sees what
 // the program at the other end, tty, shows. tty is a blocking descriptor, as a
 // shell's is.
@@ -135,8 +128,8 @@ func (c *console) typed(s string) {
 // waiting blocks until n bytes of input lie unread at the terminal.
 func (c *console) waiting(n int) {
 	c.t.Helper()
-	for end := monotonic() + 10*time.Second; c.unread() != n; {
-		if monotonic() > end {
+	for end := Monotonic() + 10*time.Second; c.unread() != n; {
+		if Monotonic() > end {
 			c.t.Fatalf("%d bytes unread, want %d", c.unread(), n)
 		}
 		time.Sleep(time.Millisecond)
@@ -172,7 +165,7 @@ func (c *console) settings() unix.Termios {
 // raw opens the console's terminal and takes it.
 func (c *console) raw(term string) *Terminal {
 	c.t.Helper()
-	t, err := Open(c.tty, term, monotonic)
+	t, err := Open(c.tty, term, Monotonic)
 	if err != nil {
 		c.t.Fatal(err)
 	}

@@ -67,7 +67,7 @@ func served() error {
 		io.Copy(io.Discard, socket)
 		cancel()
 	}()
-	term, err := Open(os.NewFile(uintptr(fds[0]), "tty"), "xterm", monotonic)
+	term, err := Open(os.NewFile(uintptr(fds[0]), "tty"), "xterm", Monotonic)
 	if err != nil {
 		return err
 	}

@@ -57,18 +57,18 @@ func TestOpenRefuses(t *testing.T) {
 	for name, f := range map[string]*os.File{
 		"nil": nil, "/dev/null": null, "a pipe": r, "a file": file, "a socket": socket, "read-only": readOnly,
 	} {
-		if _, err := Open(f, "xterm", monotonic); !errors.Is(err, ErrNotTerminal) {
+		if _, err := Open(f, "xterm", Monotonic); !errors.Is(err, ErrNotTerminal) {
 			t.Errorf("%s: %v, want ErrNotTerminal", name, err)
 		}
 	}
-	if _, err := Open(closed, "xterm", monotonic); err == nil {
+	if _, err := Open(closed, "xterm", Monotonic); err == nil {
 		t.Error("a closed file was taken")
 	}
 }
 
 func TestNotRaw(t *testing.T) {
 	con := newConsole(t)
-	term, err := Open(con.tty, "xterm", monotonic)
+	term, err := Open(con.tty, "xterm", Monotonic)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -215,7 +215,7 @@ func TestHangup(t *testing.T) {
 	})
 	t.Run("before", func(t *testing.T) {
 		con := newConsole(t)
-		term, err := Open(con.tty, "xterm", monotonic)
+		term, err := Open(con.tty, "xterm", Monotonic)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -267,7 +267,7 @@ func TestStuckOutput(t *testing.T) {
 	}
 	tty := os.NewFile(uintptr(fd), s.Name())
 	defer tty.Close()
-	term, err := Open(tty, "xterm", monotonic)
+	term, err := Open(tty, "xterm", Monotonic)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -361,7 +361,7 @@ func TestNothingIsLeft(t *testing.T) {
 	for i := range 200 {
 		round(i)
 	}
-	for end := monotonic() + 5*time.Second; runtime.NumGoroutine() > goroutines && monotonic() < end; {
+	for end := Monotonic() + 5*time.Second; runtime.NumGoroutine() > goroutines && Monotonic() < end; {
 		runtime.Gosched()
 	}
 	if n := runtime.NumGoroutine(); n > goroutines {

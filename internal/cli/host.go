@@ -8,8 +8,9 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
 	"golang.org/x/term"
+
+	"ksd/internal/capture"
 )
 
 // Main runs a program in the real world and exits with the code it returns. It
@@ -21,7 +22,7 @@ func Main(name string, run func(ctx context.Context, env Env) int) {
 	env := Env{
 		Name: name, Args: os.Args[1:],
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
-		Tty: terminal(), Getenv: os.Getenv, Now: time.Now, Clock: monotonic, Width: width,
+		Tty: terminal(), Getenv: os.Getenv, Now: time.Now, Clock: capture.Monotonic, Width: width,
 	}
 	if u, err := user.Current(); err == nil {
 		env.User = u.Username
@@ -39,13 +40,6 @@ func terminal() *os.File {
 		return os.Stdin
 	}
 	return nil
-}
-
-// monotonic reads CLOCK_MONOTONIC, which cannot fail on Linux.
-func monotonic() time.Duration {
-	var ts unix.Timespec
-	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts)
-	return time.Duration(ts.Nano())
 }
 
 // width asks the kernel how wide a terminal is; one that does not say counts as

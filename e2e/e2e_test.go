@@ -79,10 +79,10 @@ func TestLoginsOfRealPeople(t *testing.T) {
 		t.Fatal("too few logins came to a verdict")
 	}
 	if far > maxFAR {
-		t.Errorf("FAR is above %.2f", maxFAR)
+		t.Errorf("FAR %.3f is above %.2f", far, maxFAR)
 	}
 	if frr > maxFRR {
-		t.Errorf("FRR is above %.2f", maxFRR)
+		t.Errorf("FRR %.3f is above %.2f", frr, maxFRR)
 	}
 }
 

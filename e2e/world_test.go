@@ -195,7 +195,7 @@ func (w *world) start(t *testing.T) {
 			t.Errorf("ksdd: %v", err)
 		}
 		if t.Failed() {
-			t.Logf("the daemon's log:\n%s", &log)
+			t.Logf("the daemon's complaints:\n%s", complaints(log.String()))
 		}
 	})
 	for deadline := capture.Monotonic() + 30*time.Second; ; {
@@ -212,6 +212,13 @@ func (w *world) start(t *testing.T) {
 			t.Fatalf("ksdd does not answer: %s\n%s", out, &log)
 		}
 	}
+}
+
+// complaints leaves the decisions out of a log: there are hundreds, and the
+// test has counted them.
+func complaints(log string) string {
+	lines := slices.DeleteFunc(strings.Split(log, "\n"), func(l string) bool { return strings.Contains(l, "level=INFO") })
+	return strings.Join(lines, "\n")
 }
 
 // ctl runs ksdctl as root and returns what it printed.

@@ -97,7 +97,7 @@ var table = []row{
 	{"internal/corpus", []string{"internal/keystroke"}, nil, pure, "the exchange format of samples"},
 	{
 		"internal/model",
-		[]string{"internal/feature", "internal/keystroke", "internal/model/eval", "internal/model/lstm", "internal/model/network", "internal/model/train"},
+		[]string{"internal/feature", "internal/keystroke", "internal/model/eval", "internal/model/lstm", "internal/model/network", "internal/model/plda", "internal/model/train"},
 		nil, pure, "judges; its people and its file are handed to it",
 	},
 	{
@@ -105,6 +105,12 @@ var table = []row{
 		[]string{"internal/model/lstm", "internal/model/network"},
 		[]string{"gorgonia.org/gorgonia", "gorgonia.org/tensor", "github.com/chewxy/hm", "go4.org/unsafe/assume-no-moving-gc"},
 		pure, "the only package that knows gorgonia",
+	},
+	{
+		"internal/model/plda",
+		[]string{"internal/feature", "internal/keystroke"},
+		[]string{"gonum.org/v1/gonum"},
+		pure, "weighs the owner against anybody",
 	},
 	{"internal/model/network", []string{"internal/model/lstm"}, nil, pure, "serves without gorgonia"},
 	{"internal/model/lstm", nil, nil, pure, "numbers alone"},

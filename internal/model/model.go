@@ -38,6 +38,7 @@ type Person struct {
 // Score is how one sample was judged.
 type Score struct {
 	LLR       float64 // natural log of P(sample | owner) / P(sample | stranger), clamped to ±MaxLLR
+	Ratio     float64 // the two-covariance model's log-likelihood ratio, uncalibrated
 	Detector  float64 // robust distance to the template, 0 (same) to 3 (nothing alike)
 	Network   float64 // the network's log-odds that it is the owner; valid if HasNetwork
 	HasNet    bool    // whether the loaded network knows this person

@@ -1,7 +1,9 @@
 package model
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"sync"
@@ -10,16 +12,21 @@ import (
 	"ksd/internal/feature"
 	"ksd/internal/keystroke"
 	"ksd/internal/model/network"
+	"ksd/internal/model/plda"
 )
 
 // Verifier judges samples. It never changes; build a new one when people or
 // file change.
 type Verifier struct {
-	pop     *feature.Population
-	people  map[string]map[templateKey]*template
-	network *network.Network
-	class   map[string]int
-	scratch sync.Pool // of *scratch
+	pop       *feature.Population
+	people    map[string]map[templateKey]*template
+	owners    map[string]map[keystroke.Channel]*plda.Owner
+	texts     map[templateKey]*plda.Text
+	plda      *plda.Model
+	network   *network.Network
+	class     map[string]int
+	scratch   sync.Pool // of *scratch
+	residuals sync.Pool // of *[]float64
 }
 
 type scratch struct {
@@ -29,13 +36,21 @@ type scratch struct {
 	keys     []uint16
 }
 
+// newest is how many typings of a phrase count, the newest: older ones are of
+// hands less practised.
+const newest = 30
+
 // NewVerifier builds a Verifier. file may be nil: then the detector judges
 // alone. A file that does not know a person leaves that person to the detector,
 // and any network leaves it the phrases longer than network.MaxLen.
 // A person with releases gets a template of the same typings without them as
 // well, for the terminal that shows none.
 func NewVerifier(people []Person, file *File) (*Verifier, error) {
-	v := &Verifier{pop: feature.Default(), people: map[string]map[templateKey]*template{}, class: map[string]int{}}
+	v := &Verifier{
+		pop: feature.Default(), people: map[string]map[templateKey]*template{}, class: map[string]int{},
+		texts: map[templateKey]*plda.Text{}, plda: plda.NewModel(),
+	}
+	typed := map[string]map[keystroke.Channel][]plda.Typed{}
 	for _, p := range people {
 		lines := map[templateKey][]keystroke.Line{}
 		for _, s := range p.samples() {
@@ -45,10 +60,15 @@ func NewVerifier(people []Person, file *File) (*Verifier, error) {
 			}
 		}
 		v.people[p.Name] = map[templateKey]*template{}
-		for key, ls := range lines {
+		typed[p.Name] = map[keystroke.Channel][]plda.Typed{}
+		for _, key := range sortedKeys(lines) {
+			ls := lines[key][max(0, len(lines[key])-newest):]
 			v.people[p.Name][key] = newTemplate(v.pop, ls)
+			typed[p.Name][key.channel] = append(typed[p.Name][key.channel], v.sumUp(key, ls))
 		}
 	}
+	v.meet(typed)
+	v.residuals.New = func() any { return new([]float64) }
 	if file == nil {
 		return v, nil
 	}
@@ -64,6 +84,47 @@ func NewVerifier(people []Person, file *File) (*Verifier, error) {
 		return &scratch{net: network.NewScratch(file.Spec), logits: make([]float32, file.Spec.Classes)}
 	}
 	return v, nil
+}
+
+// sortedKeys returns the keys of lines in an order that is always the same.
+func sortedKeys(lines map[templateKey][]keystroke.Line) []templateKey {
+	return slices.SortedFunc(maps.Keys(lines), func(a, b templateKey) int {
+		return cmp.Or(cmp.Compare(a.channel, b.channel), cmp.Compare(a.phrase, b.phrase))
+	})
+}
+
+// sumUp turns the lines of a phrase into what package plda reads.
+func (v *Verifier) sumUp(key templateKey, lines []keystroke.Line) plda.Typed {
+	text := v.texts[key]
+	if text == nil {
+		text = plda.NewText(key.phrase, key.channel == keystroke.Full)
+		v.texts[key] = text
+	}
+	rows := make([][]float64, len(lines))
+	for i, l := range lines {
+		rows[i] = text.Residuals(nil, v.pop.Extract(l))
+	}
+	return plda.NewTyped(text, rows)
+}
+
+// meet makes owners of people, each against the background of the others.
+func (v *Verifier) meet(typed map[string]map[keystroke.Channel][]plda.Typed) {
+	here := map[keystroke.Channel]plda.Backgrounds{}
+	for _, person := range slices.Sorted(maps.Keys(typed)) {
+		for ch, ts := range typed[person] {
+			if here[ch] == nil {
+				here[ch] = plda.Backgrounds{}
+			}
+			here[ch].Add(ts)
+		}
+	}
+	v.owners = map[string]map[keystroke.Channel]*plda.Owner{}
+	for person, channels := range typed {
+		v.owners[person] = map[keystroke.Channel]*plda.Owner{}
+		for ch, ts := range channels {
+			v.owners[person][ch] = plda.NewOwner(ts, here[ch])
+		}
+	}
 }
 
 func add(to map[templateKey][]keystroke.Line, s keystroke.Sample) {
@@ -103,7 +164,11 @@ func (v *Verifier) Score(person string, s keystroke.Sample) (Score, error) {
 	if !ok {
 		return Score{}, fmt.Errorf("%w: too few times", ErrUnusable)
 	}
-	out := Score{Detector: distance, Beats: t.beats(line), TooSteady: tooSteady(v.pop, line)}
+	ratio, err := v.ratio(person, s, strokes)
+	if err != nil {
+		return Score{}, fmt.Errorf("%w: %w", ErrUnusable, err)
+	}
+	out := Score{Ratio: ratio, Detector: distance, Beats: t.beats(line), TooSteady: tooSteady(v.pop, line)}
 	for _, earlier := range t.typings {
 		out.NearCopy = out.NearCopy || nearCopy(line, earlier)
 	}
@@ -116,6 +181,15 @@ func (v *Verifier) Score(person string, s keystroke.Sample) (Score, error) {
 	}
 	out.LLR = fuse(s.Channel, out)
 	return out, nil
+}
+
+// ratio returns the log-likelihood ratio of package plda.
+func (v *Verifier) ratio(person string, s keystroke.Sample, strokes []feature.Stroke) (float64, error) {
+	text := v.texts[templateKey{s.Phrase, s.Channel}]
+	sc := v.residuals.Get().(*[]float64)
+	defer v.residuals.Put(sc)
+	*sc = text.Residuals((*sc)[:0], strokes)
+	return v.plda.LLR(v.owners[person][s.Channel], text, *sc)
 }
 
 // odds returns the network's log-odds of class k, clamped to ±maxOdds.

@@ -1,0 +1,307 @@
+package plda
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"gonum.org/v1/gonum/mat"
+
+	"ksd/internal/feature"
+)
+
+// person always does the same at each place of a text, and strays from it.
+func person(rng *rand.Rand, text *Text, typings int, at, sd float64) [][]float64 {
+	always := make([]float64, text.Len())
+	for i := range always {
+		always[i] = at + 0.8*rng.NormFloat64()
+	}
+	rows := make([][]float64, typings)
+	for k := range rows {
+		rows[k] = make([]float64, text.Len())
+		for i := range rows[k] {
+			rows[k][i] = always[i] + sd*rng.NormFloat64()
+		}
+	}
+	return rows
+}
+
+func score(t *testing.T, m *Model, o *Owner, text *Text, x []float64) float64 {
+	t.Helper()
+	llr, err := m.LLR(o, text, x)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return llr
+}
+
+func TestLLR(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	text, words, other := NewText("the quick brown fox", true), NewText("brown the fox quick", true), NewText("zzzz", true)
+	mine := person(rng, text, 12, 0.5, 0.3)
+	o := NewOwner([]Typed{NewTyped(text, mine[:6])}, nil)
+	m := NewModel()
+	var own, foreign, median, again float64
+	for _, x := range mine[6:] {
+		own += score(t, m, o, text, x) / 6
+	}
+	for range 20 {
+		foreign += score(t, m, o, text, person(rng, text, 1, -0.5, 0.3)[0]) / 20
+	}
+	median = score(t, m, o, text, make([]float64, text.Len()))
+	again = score(t, m, o, text, mine[6])
+	if !(own > 5 && foreign < -5 && median < -2) {
+		t.Errorf("own %.1f, foreign %.1f, the population's median %.1f", own, foreign, median)
+	}
+	if again != score(t, NewModel(), o, text, mine[6]) {
+		t.Error("a prepared score differs from a fresh one")
+	}
+	if x := score(t, m, o, words, make([]float64, words.Len())); x >= 0 {
+		t.Errorf("the median rhythm of other words: %.2f", x)
+	}
+	unseen := NewOwner(nil, nil)
+	for _, text := range []*Text{text, other} {
+		if x := score(t, m, unseen, text, person(rng, text, 1, 0, 1)[0]); math.Abs(x) > 1e-9 {
+			t.Errorf("nothing is known of the owner, and the ratio is %v", x)
+		}
+	}
+}
+
+// TestLLROfHoles leaves out what is not known, and only that.
+func TestLLROfHoles(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 4))
+	text := NewText("password", false)
+	rows := person(rng, text, 6, 0, 0.5)
+	rows[0][3], rows[1][3] = math.NaN(), math.NaN()
+	for _, r := range rows[:5] {
+		r[5] = math.NaN() // never seen
+	}
+	o := NewOwner([]Typed{NewTyped(text, rows[:5])}, nil)
+	m := NewModel()
+	nothing := make([]float64, text.Len())
+	for i := range nothing {
+		nothing[i] = math.NaN()
+	}
+	if x := score(t, m, o, text, nothing); x != 0 {
+		t.Errorf("nothing is known of the typing, and the ratio is %v", x)
+	}
+	whole := score(t, m, o, text, rows[5])
+	rows[5][2] = math.NaN()
+	if x := score(t, m, o, text, rows[5]); x == whole || math.IsNaN(x) {
+		t.Errorf("with a hole %v, without it %v", x, whole)
+	}
+}
+
+// TestAgainstJoint holds the posterior against conditioning the joint
+// covariance of everything by an inverse.
+func TestAgainstJoint(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 6))
+	known, text := NewText("hello you", true), NewText("you hello", true)
+	rows := person(rng, known, 4, 0.3, 0.4)
+	o := NewOwner([]Typed{NewTyped(known, rows)}, nil)
+	x := person(rng, text, 1, 0, 1)[0]
+
+	n, k := text.Len(), known.Len()
+	kk, xk, prior, typing := mat.NewDense(k, k, nil), mat.NewDense(n, k, nil), mat.NewDense(n, n, nil), mat.NewDense(n, n, nil)
+	kk.Apply(func(i, j int, _ float64) float64 {
+		return between(known.places[i], known.places[j]) + within(known.places[i], known.places[j])/4
+	}, kk)
+	xk.Apply(func(i, j int, _ float64) float64 { return between(text.places[i], known.places[j]) }, xk)
+	prior.Apply(func(i, j int, _ float64) float64 { return between(text.places[i], text.places[j]) }, prior)
+	typing.Apply(func(i, j int, _ float64) float64 { return within(text.places[i], text.places[j]) }, typing)
+	var inverse, gain, mean, taken, own, anybody mat.Dense
+	if err := inverse.Inverse(kk); err != nil {
+		t.Fatal(err)
+	}
+	gain.Mul(xk, &inverse)
+	mean.Mul(&gain, mat.NewVecDense(k, o.typed[0].centre))
+	taken.Mul(&gain, xk.T())
+	own.Sub(prior, &taken)
+	steady := o.steady * o.steady
+	own.Apply(func(i, j int, v float64) float64 { return v + steady*typing.At(i, j) }, &own)
+	anybody.Add(prior, typing)
+	zero := mat.NewDense(n, 1, nil)
+	want := logT(t, &own, x, &mean) - logT(t, &anybody, x, zero)
+	if got := score(t, NewModel(), o, text, x); math.Abs(got-want) > 1e-3 { // the ridge
+		t.Errorf("%v, want %v", got, want)
+	}
+}
+
+// logT is the density of the package comment, written down once more.
+func logT(t *testing.T, covariance *mat.Dense, x []float64, mean mat.Matrix) (sum float64) {
+	n := len(x)
+	symmetric := mat.NewSymDense(n, nil)
+	for i := range n {
+		for j := i; j < n; j++ {
+			symmetric.SetSym(i, j, covariance.At(i, j))
+		}
+	}
+	var c mat.Cholesky
+	if !c.Factorize(symmetric) {
+		t.Fatal("not positive definite")
+	}
+	var lower mat.TriDense
+	c.LTo(&lower)
+	z := make([]float64, n)
+	for i := range z {
+		z[i] = x[i] - mean.At(i, 0)
+		for j := range i {
+			z[i] -= lower.At(i, j) * z[j]
+		}
+		z[i] /= lower.At(i, i)
+		sum += math.Log(math.Pow(1+z[i]*z[i]/4, -2.5) / lower.At(i, i))
+	}
+	return sum
+}
+
+// TestBackground takes what all people here do otherwise for what it is.
+func TestBackground(t *testing.T) {
+	rng := rand.New(rand.NewPCG(7, 8))
+	text := NewText("united states", false)
+	const shared = 1.5 // all are that slow here, at every place
+	here := Backgrounds{}
+	var typed []Typed
+	for range 20 {
+		typed = append(typed, NewTyped(text, person(rng, text, 5, shared, 0.5)))
+		here.Add(typed[len(typed)-1:])
+	}
+	knows, knowsNot := NewOwner(typed[:1], here), NewOwner(typed[:1], nil)
+	m := NewModel()
+	var with, without float64
+	for range 50 {
+		x := person(rng, text, 1, shared, 0.5)[0]
+		with += score(t, m, knows, text, x)
+		without += score(t, m, knowsNot, text, x)
+	}
+	if with >= without {
+		t.Errorf("strangers who share the slowness of all: %.1f with the background, %.1f without", with/50, without/50)
+	}
+	alone := Backgrounds{}
+	alone.Add(typed[:1])
+	if b := NewOwner(typed[:1], alone).background[0]; b != nil {
+		t.Error("a person alone is its own background")
+	}
+	if NewOwner(typed[:1], alone).noise[0][0] != knowsNot.noise[0][0] {
+		t.Error("the background changes how steady a person is")
+	}
+}
+
+// TestSteadiness credits a steady person with less scatter, and a wild one
+// with more, but never with none.
+func TestSteadiness(t *testing.T) {
+	rng := rand.New(rand.NewPCG(9, 10))
+	text := NewText("correct horse", true)
+	for _, c := range []struct {
+		sd     float64
+		steady bool
+	}{{0, true}, {0.2, true}, {1.5, false}} {
+		o := NewOwner([]Typed{NewTyped(text, person(rng, text, 8, 0, c.sd))}, nil)
+		var mean float64
+		for i, v := range o.noise[0] {
+			mean += v / usualNoise(text.places[i]) / float64(text.Len())
+			if v < leastNoise {
+				t.Errorf("sd %v: variance %v at place %d", c.sd, v, i)
+			}
+		}
+		if (mean < 1) != c.steady {
+			t.Errorf("sd %v: %.2f of the usual variance", c.sd, mean)
+		}
+	}
+}
+
+// TestCovariances are covariances: no text gives a matrix that is none.
+func TestCovariances(t *testing.T) {
+	rng := rand.New(rand.NewPCG(11, 12))
+	for range 20 {
+		letters := make([]rune, 2+rng.IntN(62))
+		for i := range letters {
+			letters[i] = rune("aabc e"[rng.IntN(6)])
+		}
+		text := NewText(string(letters), true)
+		for name, of := range map[string]func(a, b place) float64{"between": between, "within": within} {
+			c := mat.NewSymDense(text.Len(), nil)
+			for i, a := range text.places {
+				for j, b := range text.places {
+					if j >= i {
+						c.SetSym(i, j, of(a, b)+step(i == j, 1e-9))
+					}
+				}
+			}
+			var e mat.EigenSym
+			if !e.Factorize(c, false) || e.Values(nil)[0] < 0 {
+				t.Errorf("%s of %q is no covariance: least eigenvalue %v", name, string(letters), e.Values(nil)[0])
+			}
+		}
+	}
+}
+
+func TestCommon(t *testing.T) {
+	at := func(text string, i int) place { return NewText(text, false).places[i-1] }
+	for _, c := range []struct {
+		a, b        place
+		back, ahead int
+	}{
+		{at("abc", 1), at("xyz", 1), 0, 0},
+		{at("abc", 1), at("xbz", 1), 1, 0},
+		{at("abc", 1), at("xbc", 1), 1, 3}, // c, and then nothing
+		{at("abd", 1), at("abc", 1), 6, 0}, // both begin there
+		{at("abc", 2), at("abc", 2), 6, 3},
+		{at("xthe", 3), at("ythe", 3), 3, 3},
+		{at("Then", 3), at("then", 3), 6, 3}, // a key is a key
+	} {
+		if back, ahead := common(c.a, c.b); back != c.back || ahead != c.ahead {
+			t.Errorf("%d %d, want %d %d", back, ahead, c.back, c.ahead)
+		}
+	}
+}
+
+func TestResiduals(t *testing.T) {
+	strokes := []feature.Stroke{{HasDwell: true, ZDwell: 0.1}, {HasDD: true, ZDD: -1, HasDwell: true, ZDwell: 0.2}, {ZDD: 9, ZDwell: 9}}
+	want := []float64{-1, math.NaN(), 0.1, 0.2, math.NaN()}
+	got := NewText("abc", true).Residuals(nil, strokes)
+	if len(got) != len(want) {
+		t.Fatalf("%v", got)
+	}
+	for i := range want {
+		if got[i] != want[i] && !(math.IsNaN(got[i]) && math.IsNaN(want[i])) {
+			t.Errorf("%v, want %v", got, want)
+		}
+	}
+	if n := len(NewText("abc", false).Residuals(nil, strokes)); n != 2 {
+		t.Errorf("%d places without releases, want 2", n)
+	}
+}
+
+func TestLLRAllocatesNothing(t *testing.T) {
+	rng := rand.New(rand.NewPCG(13, 14))
+	text := NewText("united states of america", true)
+	rows := person(rng, text, 6, 0, 0.5)
+	o, m := NewOwner([]Typed{NewTyped(text, rows[:5])}, nil), NewModel()
+	score(t, m, o, text, rows[5])
+	if n := testing.AllocsPerRun(100, func() { _, _ = m.LLR(o, text, rows[5]) }); n >= 1 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func BenchmarkLLR(b *testing.B) {
+	rng := rand.New(rand.NewPCG(15, 16))
+	phrases := []string{"united states of america", "red hot chilli peppers", "michael schumacher", "the rolling stones", "leonardo dicaprio"}
+	var typed []Typed
+	for _, p := range phrases {
+		text := NewText(p, true)
+		typed = append(typed, NewTyped(text, person(rng, text, 5, 0, 0.5)))
+	}
+	o, text := NewOwner(typed, nil), NewText(phrases[0], true)
+	x := person(rng, text, 1, 0, 0.5)[0]
+	b.Run("prepared", func(b *testing.B) {
+		m := NewModel()
+		for b.Loop() {
+			_, _ = m.LLR(o, text, x)
+		}
+	})
+	b.Run("fresh", func(b *testing.B) {
+		for b.Loop() {
+			_, _ = NewModel().LLR(o, text, x)
+		}
+	})
+}

@@ -35,7 +35,7 @@ var table = []row{
 	{"cmd/ksd-try", []string{"demo", "internal/cli"}, nil, plain, "the main of make try"},
 	{
 		"cmd/ksdctl",
-		[]string{"conf", "internal/bench", "internal/cli", "internal/corpus", "internal/feature", "internal/keystroke", "internal/wire"},
+		[]string{"conf", "internal/bench", "internal/cli", "internal/corpus", "internal/feature", "internal/keystroke", "internal/model/base", "internal/wire"},
 		nil, plain, "the administrator's program with its subcommands; no login goes through it",
 	},
 	{
@@ -90,15 +90,27 @@ var table = []row{
 	{"internal/capture", []string{"internal/keystroke"}, []string{"golang.org/x/sys"}, plain, "terminal bytes in, keystrokes out"},
 	{
 		"internal/bench",
-		[]string{"internal/corpus", "internal/feature", "internal/keystroke", "internal/model", "internal/model/eval"},
+		[]string{
+			"internal/channel", "internal/corpus", "internal/feature", "internal/keystroke", "internal/model",
+			"internal/model/eval", "internal/model/lstm", "internal/policy",
+		},
 		[]string{"gonum.org/v1/gonum"},
 		pure, "published numbers and ours, on public data",
 	},
 	{"internal/corpus", []string{"internal/keystroke"}, nil, pure, "the exchange format of samples"},
 	{
 		"internal/model",
-		[]string{"internal/feature", "internal/keystroke", "internal/model/eval", "internal/model/lstm", "internal/model/network", "internal/model/plda", "internal/model/train"},
+		[]string{"internal/channel", "internal/feature", "internal/keystroke", "internal/model/base", "internal/model/eval", "internal/model/lstm", "internal/model/network", "internal/model/plda", "internal/model/train"},
 		nil, pure, "judges; its people and its file are handed to it",
+	},
+	{
+		"internal/model/base",
+		[]string{
+			"internal/channel", "internal/feature", "internal/keystroke",
+			"internal/model/eval", "internal/model/lstm", "internal/model/network", "internal/model/train",
+		},
+		[]string{"gonum.org/v1/gonum"},
+		pure, "tells any two people apart; its training and its file",
 	},
 	{
 		"internal/model/train",
@@ -116,6 +128,7 @@ var table = []row{
 	{"internal/model/lstm", nil, nil, pure, "numbers alone"},
 	{"internal/model/eval", nil, nil, pure, "error rates from scores alone"},
 	{"internal/feature", []string{"internal/keystroke"}, []string{"gonum.org/v1/gonum"}, pure, "keystrokes to numbers"},
+	{"internal/channel", []string{"internal/keystroke"}, nil, pure, "what a path does to typing, for training and bench"},
 	{"internal/policy", []string{"internal/keystroke"}, nil, pure, "decides from values; does not know where they come from"},
 	{"internal/keystroke", nil, nil, pure, "the words everybody uses"},
 	{"internal/arch", nil, nil, plain, "this test"},

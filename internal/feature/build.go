@@ -34,7 +34,8 @@ type Builder struct {
 	order  []string
 }
 
-// Add adds one line that person typed.
+// Add adds one line that person typed. What a keyboard repeats while a key is
+// held down is no typing and does not count.
 func (b *Builder) Add(person string, l keystroke.Line) {
 	if b.people == nil {
 		b.people = map[string][]keystroke.Line{}
@@ -42,7 +43,26 @@ func (b *Builder) Add(person string, l keystroke.Line) {
 	if _, known := b.people[person]; !known {
 		b.order = append(b.order, person)
 	}
-	b.people[person] = append(b.people[person], l)
+	b.people[person] = append(b.people[person], withoutRepeats(l))
+}
+
+// withoutRepeats returns the line without the times that a held key made up: a
+// repeat is logged as a press of a key that is down, which releases it that
+// moment. No finger lifts and strikes again so fast.
+func withoutRepeats(l keystroke.Line) keystroke.Line {
+	strokes := slices.Clone(l.Strokes)
+	for i := 1; i < len(strokes); i++ {
+		up, ok := l.Flight(i)
+		if !ok || strokes[i].Key != strokes[i-1].Key || MS(up) >= minMS {
+			continue
+		}
+		strokes[i-1].Released, strokes[i].Released, strokes[i].Joined = false, false, false
+		if i+1 < len(strokes) {
+			strokes[i+1].Joined = false
+		}
+	}
+	l.Strokes = strokes
+	return l
 }
 
 // Build makes the table of all that was added. The error is ErrTooLittle.
@@ -79,6 +99,7 @@ func (b *Builder) Build() (*Population, error) {
 	if err := b.residuals(p); err != nil {
 		return nil, err
 	}
+	b.covariances(p)
 	return p, nil
 }
 

@@ -136,6 +136,70 @@ func TestBuildIgnores(t *testing.T) {
 	}
 }
 
+// TestBuildIgnoresRepeats: what a keyboard makes of a key held down is no typing.
+func TestBuildIgnoresRepeats(t *testing.T) {
+	var clean, dirty Builder
+	rng := rand.New(rand.NewPCG(6, 6))
+	for person := range 30 {
+		for range 8 {
+			l := hands(rng, "xabxxcabxxxxdxx", 1).Line()
+			name := string(rune('A' + person))
+			clean.Add(name, l)
+			dirty.Add(name, l)
+			dirty.Add(name, typing("jjjjjjjjjjjj", 33, 33).Line())
+		}
+	}
+	a, err := clean.Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := dirty.Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(table(t, a), table(t, b)) {
+		t.Error("keys held down changed the table")
+	}
+}
+
+// TestWithoutRepeats marks the times that cannot be believed, and no other.
+func TestWithoutRepeats(t *testing.T) {
+	for _, c := range []struct {
+		text       string
+		gaps, hold []int  // ms
+		known      string // by stroke: d interval, h dwell, b both, - neither
+	}{
+		{"hello", []int{0, 150, 150, 150, 150}, []int{80, 80, 80, 80, 80}, "hbbbb"}, // a finger lifts between l and l
+		{"hello", []int{0, 150, 150, 85, 150}, []int{80, 80, 80, 80, 80}, "hbbbb"},  // if fast
+		{"hello", []int{0, 150, 150, 84, 150}, []int{80, 80, 80, 80, 80}, "hbd-h"},  // but not so fast
+		{"ajjjb", []int{0, 150, 500, 33, 150}, []int{80, 500, 33, 20, 80}, "hd--h"},
+		{"abab", []int{0, 50, 50, 50}, []int{80, 80, 80, 80}, "hbbb"}, // keys overlap
+		{"jj", []int{0, 100}, []int{-1, -1}, "-d"},                    // no release is seen
+	} {
+		s := typing(c.text, 100, 80)
+		var down time.Duration
+		for i := range s.Events {
+			down += time.Duration(c.gaps[i]) * ms
+			e := &s.Events[i]
+			e.Down, e.Up, e.Released = down, down+time.Duration(c.hold[i])*ms, c.hold[i] >= 0
+		}
+		line := s.Line()
+		before := line.Strokes[0]
+		l := withoutRepeats(line)
+		var got []byte
+		for i, st := range l.Strokes {
+			_, dd := l.DownDown(i)
+			got = append(got, map[[2]bool]byte{{true, true}: 'b', {true, false}: 'd', {false, true}: 'h', {false, false}: '-'}[[2]bool{dd, st.Released}])
+		}
+		if string(got) != c.known {
+			t.Errorf("%s %v %v: %s, want %s", c.text, c.gaps, c.hold, got, c.known)
+		}
+		if line.Strokes[0] != before || l.Text != c.text {
+			t.Errorf("%s: the line that was handed in has changed", c.text)
+		}
+	}
+}
+
 // A flight needs a release that can be believed; the interval does not.
 func TestBuildFlights(t *testing.T) {
 	build := func(lost bool) *Population {

@@ -15,9 +15,9 @@ type Spread struct {
 }
 
 // Z returns how many population scales x lies from the centre, clipped to ±MaxZ.
-func (s Spread) Z(x float64) float64 {
-	return math.Max(-MaxZ, math.Min(MaxZ, (x-s.Center)/s.Scale))
-}
+func (s Spread) Z(x float64) float64 { return clip((x - s.Center) / s.Scale) }
+
+func clip(z float64) float64 { return math.Max(-MaxZ, math.Min(MaxZ, z)) }
 
 // At is the inverse of Z.
 func (s Spread) At(z float64) float64 { return s.Center + z*s.Scale }
@@ -43,6 +43,13 @@ type Population struct {
 	// DwellLags[lag] for lags 0 to MaxLag, CrossLags[lag+MaxLag] of the dwell
 	// at i and the down-down at i+lag for lags -MaxLag to MaxLag; 0 beyond.
 	DDLags, DwellLags, CrossLags []float64
+
+	// How residuals, tempers and all, hang together in one person, from place
+	// to place and from typing to typing.
+	DDCovariance, DwellCovariance Covariance
+	// Across is the covariance, in one typing, of the interval before a key and
+	// its dwell, in squared population scales.
+	Across float64
 }
 
 // Temper is what one line of one person has in all its keys: the mean and the

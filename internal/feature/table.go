@@ -19,7 +19,7 @@ import (
 )
 
 // tableHeader is the first line of a population table.
-const tableHeader = "# ksd population table 1"
+const tableHeader = "# ksd population table 2"
 
 // maxTable is the largest table that is read, in bytes.
 const maxTable = 1 << 20
@@ -51,16 +51,23 @@ func (p *Population) WriteTable(w io.Writer, notes ...string) error {
 	writeKind(b, "flight", p.flight, p.flightKey, p.flightAll)
 	writeKind(b, "dwell", nil, p.dwell, p.dwellAll)
 	for _, row := range p.rows() {
-		fmt.Fprint(b, row.name)
-		for _, x := range *row.values {
-			fmt.Fprint(b, "\t", format(x))
-		}
-		fmt.Fprintln(b)
+		writeRow(b, row.name, *row.values...)
 	}
+	writeRow(b, "covariance-dd", p.DDCovariance.row()...)
+	writeRow(b, "covariance-dwell", p.DwellCovariance.row()...)
+	writeRow(b, "covariance-across", p.Across)
 	for _, t := range p.Tempers {
-		fmt.Fprintf(b, "temper\t%s\t%s\t%s\t%s\n", format(t.DDMean), format(t.DDSD), format(t.DwellMean), format(t.DwellSD))
+		writeRow(b, "temper", t.DDMean, t.DDSD, t.DwellMean, t.DwellSD)
 	}
 	return b.Flush()
+}
+
+func writeRow(w io.Writer, name string, xs ...float64) {
+	fmt.Fprint(w, name)
+	for _, x := range xs {
+		fmt.Fprint(w, "\t", format(x))
+	}
+	fmt.Fprintln(w)
 }
 
 type row struct {
@@ -95,9 +102,9 @@ func writeKind(w io.Writer, kind string, pairs map[pair]Spread, keys map[keystro
 
 func format(x float64) string { return strconv.FormatFloat(x, 'g', 4, 64) }
 
-// ReadPopulation reads a population table (version 1): a TSV file in UTF-8.
+// ReadPopulation reads a population table (version 2): a TSV file in UTF-8.
 //
-// The first line is "# ksd population table 1"; other lines that begin with
+// The first line is "# ksd population table 2"; other lines that begin with
 // "#" are comments. A line
 //
 //	KIND PREV KEY CENTER SCALE WITHIN
@@ -105,13 +112,25 @@ func format(x float64) string { return strconv.FormatFloat(x, 'g', 4, 64) }
 // is the Spread of one KIND (dd, flight, dwell) of time from key PREV to KEY,
 // where "any" stands for all; keys are written as in the exchange format. dd
 // and dwell are in log-ms, flight is in ms. The lines quantiles-…, lags-… and
-// temper hold the fields of Population that bear those names. The error wraps
+// temper hold the fields of Population that bear those names. The lines
+//
+//	covariance-dd      NOISE TEMPO NEIGHBOUR STEP...
+//	covariance-dwell   NOISE TEMPO NEIGHBOUR STEP...
+//	covariance-across  ACROSS
+//
+// hold DDCovariance, DwellCovariance and Across, in squared population scales.
+// The ten STEPs are for that many keys in common before (with the place's own)
+// and after, or more: 0+0 1+0 2+0 3+0 4+0 6+0 1+1 2+1 3+1 4+3. None but
+// NEIGHBOUR and ACROSS may be negative, and for texts of any length the
+// covariance within a typing must be positive definite. The error wraps
 // ErrTable and names the line.
 func ReadPopulation(r io.Reader) (*Population, error) {
 	p := &Population{
 		dd: map[pair]Spread{}, ddKey: map[keystroke.Key]Spread{},
 		flight: map[pair]Spread{}, flightKey: map[keystroke.Key]Spread{},
 		dwell: map[keystroke.Key]Spread{},
+
+		Across: math.NaN(), // until its line is read
 	}
 	all := &io.LimitedReader{R: r, N: maxTable + 1}
 	in := bufio.NewScanner(all)
@@ -147,7 +166,18 @@ func (p *Population) readLine(f []string) error {
 			return err
 		}
 	}
-	if f[0] == "temper" {
+	switch f[0] {
+	case "covariance-dd":
+		return p.DDCovariance.readRow(f[1:])
+	case "covariance-dwell":
+		return p.DwellCovariance.readRow(f[1:])
+	case "covariance-across":
+		xs, err := numbers(f[1:], 1)
+		if err == nil {
+			p.Across = printed(xs[0])
+		}
+		return err
+	case "temper":
 		xs, err := numbers(f[1:], 4)
 		if err == nil && (xs[1] <= 0 || xs[3] <= 0) {
 			err = errors.New("a standard deviation must be above 0")
@@ -217,6 +247,12 @@ func (p *Population) complete() error {
 		if *r.values == nil {
 			return fmt.Errorf("%w: the line %s is missing", ErrTable, r.name)
 		}
+	}
+	if p.DDCovariance.Noise == 0 || p.DwellCovariance.Noise == 0 || math.IsNaN(p.Across) {
+		return fmt.Errorf("%w: a line covariance-… is missing", ErrTable)
+	}
+	if !positive(&p.DDCovariance, &p.DwellCovariance, p.Across) {
+		return fmt.Errorf("%w: the covariance within a typing is none", ErrTable)
 	}
 	if len(p.Tempers) == 0 {
 		return fmt.Errorf("%w: no line temper", ErrTable)

@@ -26,7 +26,7 @@ func table(t testing.TB, p *Population, notes ...string) []byte {
 func TestTableRoundTrip(t *testing.T) {
 	built := knownPopulation(t)
 	first := table(t, built, "one note", "another")
-	if !strings.HasPrefix(string(first), "# ksd population table 1\n# one note\n# another\ndd\tany\tany\t") {
+	if !strings.HasPrefix(string(first), "# ksd population table 2\n# one note\n# another\ndd\tany\tany\t") {
 		t.Errorf("it begins %q", first[:60])
 	}
 	read, err := ReadPopulation(bytes.NewReader(first))
@@ -50,6 +50,14 @@ func TestTableRoundTrip(t *testing.T) {
 	if len(read.dd) != len(built.dd) || len(read.ddKey) != len(built.ddKey) || len(read.flight) != len(built.flight) ||
 		len(read.flightKey) != len(built.flightKey) || len(read.dwell) != len(built.dwell) || len(read.Tempers) != len(built.Tempers) {
 		t.Error("lines were lost")
+	}
+	for i, want := range append(built.DDCovariance.row(), built.DwellCovariance.row()...) {
+		if got := append(read.DDCovariance.row(), read.DwellCovariance.row()...)[i]; !close(got, want) {
+			t.Errorf("number %d of the covariances: %v, built %v", i, got, want)
+		}
+	}
+	if !close(read.Across, built.Across) {
+		t.Errorf("across: %v, built %v", read.Across, built.Across)
 	}
 	for i, want := range built.CrossLags {
 		if !close(read.CrossLags[i], want) {
@@ -78,12 +86,18 @@ func without(prefix string) string {
 	return out.String()
 }
 
+// covarianceLine returns the shipped table with another line covariance-dd.
+func covarianceLine(t *testing.T, line string) string {
+	t.Helper()
+	return replaced(t, "covariance-dd\t", "covariance-dd\t"+line+"\n#")
+}
+
 func TestReadPopulationRefuses(t *testing.T) {
 	head := tableHeader + "\n"
 	for name, in := range map[string]string{
 		"nothing":                "",
 		"the header alone":       head,
-		"another version":        replaced(t, "table 1", "table 2"),
+		"another version":        replaced(t, "table 2", "table 1"),
 		"a comment first":        "# hello\n" + string(shipped),
 		"an empty line":          replaced(t, "\ndd\t", "\n\ndd\t"),
 		"five columns":           replaced(t, "dd\tany\tany\t", "dd\tany\t"),
@@ -105,6 +119,19 @@ func TestReadPopulationRefuses(t *testing.T) {
 		"quantiles that descend": replaced(t, "quantiles-dd\t-", "quantiles-dd\t9"),
 		"a steady temper":        replaced(t, "temper\t", "temper\t1\t0\t1\t1\ntemper\t"),
 		"a temper of three":      replaced(t, "temper\t", "temper\t1\t1\t1\ntemper\t"),
+		"no covariance of dd":    without("covariance-dd\t"),
+		"no covariance of dwell": without("covariance-dwell\t"),
+		"nothing across":         without("covariance-across\t"),
+		"two across":             replaced(t, "covariance-across\t", "covariance-across\t0\t"),
+		"a step too many":        replaced(t, "covariance-dd\t", "covariance-dd\t1\t"),
+		"a step below 0":         covarianceLine(t, "1\t0\t0\t1\t0\t0\t0\t0\t0\t0\t0\t-0.1\t0"),
+		"a tempo below 0":        covarianceLine(t, "1\t-0.1\t0\t1\t0\t0\t0\t0\t0\t0\t0\t0\t0"),
+		"no noise":               covarianceLine(t, "0\t0\t0\t1\t0\t0\t0\t0\t0\t0\t0\t0\t0"),
+		"less noise than nearby": covarianceLine(t, "1\t0\t0.5\t1\t0\t0\t0\t0\t0\t0\t0\t0\t0"),
+		"noise in a fifth digit": strings.Replace(covarianceLine(t, "0.50004\t0\t0.25001\t1\t0\t0\t0\t0\t0\t0\t0\t0\t0"), "across\t", "across\t0\n#", 1),
+		"neighbours far apart":   covarianceLine(t, "1\t0\t-0.6\t1\t0\t0\t0\t0\t0\t0\t0\t0\t0"),
+		"beyond all numbers":     covarianceLine(t, "1\t0\t1.7e308\t1\t0\t0\t0\t0\t0\t0\t0\t0\t0"),
+		"more across than noise": replaced(t, "covariance-across\t", "covariance-across\t1\n#"),
 		"a long line":            string(shipped) + "#" + strings.Repeat("x", 1<<17) + "\n",
 		"cut within a number":    strings.TrimRight(string(shipped), "0123456789.\n"),
 		"more than is read":      string(shipped) + strings.Repeat("#"+strings.Repeat("x", 1022)+"\n", maxTable/1024),
@@ -162,9 +189,14 @@ func TestShippedTable(t *testing.T) {
 	in("variance of down-down", p.DDLags[0], 0.95, 1.05)
 	in("variance of dwell", p.DwellLags[0], 0.95, 1.05)
 	for at, s := range p.dd {
-		in(at.prev.String()+at.key.String()+", ms", math.Exp(s.Center), 25, 1500) // a key held down repeats every 33 ms
+		in(at.prev.String()+at.key.String()+", ms", math.Exp(s.Center), 50, 1500) // a key held down would repeat every 33 ms
 		in(at.prev.String()+at.key.String()+" scale", s.Scale, 0.1, 2)
 		in(at.prev.String()+at.key.String()+" own spread", s.Within, 0.05, 1)
+	}
+	for name, c := range map[string]Covariance{"down-down": p.DDCovariance, "dwell": p.DwellCovariance} {
+		in("what a person always does, "+name, c.Between(MaxBack, MaxAhead), 0.5, 1)
+		in("a person's tempo, "+name, c.Between(0, 0), 0.2, 0.6)
+		in("what it does this time, "+name, c.Noise, 0.2, 0.7)
 	}
 	th, zq := p.DownDown('t', 'h').Center, p.DownDown('z', 'q').Center
 	if th >= zq {
@@ -187,6 +219,8 @@ func FuzzReadPopulation(f *testing.F) {
 	for _, r := range (&Population{}).rows() {
 		small.WriteString(r.name + strings.Repeat("\t0.1", r.size) + "\n")
 	}
+	line := "\t0.5\t0.1\t-0.05" + strings.Repeat("\t0.05", len(steps)) + "\n"
+	small.WriteString("covariance-dd" + line + "covariance-dwell" + line + "covariance-across\t-0.1\n")
 	small.WriteString("temper\t0.1\t1\t-0.1\t1\n")
 	f.Add(small.String())
 	f.Fuzz(func(t *testing.T, in string) {

@@ -40,4 +40,3 @@ type Model struct {
 func NewModel() *Model {
 	return &Model{known: map[structure]*posterior{}, scratch: sync.Pool{New: func() any { return new(scratch) }}}
 }
-

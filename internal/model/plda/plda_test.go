@@ -3,6 +3,7 @@ package plda
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"gonum.org/v1/gonum/mat"
@@ -117,8 +118,17 @@ func TestAgainstJoint(t *testing.T) {
 	mean.Mul(&gain, mat.NewVecDense(k, o.typed[0].centre))
 	taken.Mul(&gain, xk.T())
 	own.Sub(prior, &taken)
-	steady := o.steady * o.steady
-	own.Apply(func(i, j int, v float64) float64 { return v + steady*typing.At(i, j) }, &own)
+	// A movement is as steady as where it was typed, others as all are.
+	typedAt := []int{-1, 7, 8, -1, -1, 1, 2, 3, 4}
+	steady := func(i int) float64 {
+		for k, q := range known.places {
+			if p := text.places[i]; q.dwell == p.dwell && q.at == typedAt[p.at] {
+				return math.Sqrt(o.noise[0][k] / usualNoise(q))
+			}
+		}
+		return o.steady
+	}
+	own.Apply(func(i, j int, v float64) float64 { return v + steady(i)*steady(j)*typing.At(i, j) }, &own)
 	anybody.Add(prior, typing)
 	zero := mat.NewDense(n, 1, nil)
 	want := logT(t, &own, x, &mean) - logT(t, &anybody, x, zero)
@@ -176,6 +186,30 @@ func TestBackground(t *testing.T) {
 	if with >= without {
 		t.Errorf("strangers who share the slowness of all: %.1f with the background, %.1f without", with/50, without/50)
 	}
+	// Where the movements are the same it does not matter what text they are of.
+	shift := knows.background[0].shift
+	less := NewTyped(text, [][]float64{slices.Clone(typed[0].centre)})
+	less.typings, less.scatter = typed[0].typings, typed[0].scatter
+	for i := range less.centre {
+		less.centre[i] -= shift[i]
+	}
+	plain := NewOwner([]Typed{less}, nil)
+	moved := NewText("states united", false)
+	for _, one := range []struct {
+		text *Text
+		from []int // places of text
+	}{{text, []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}}, {moved, []int{7, 8, 9, 10, 11, -1, -1, 0, 1, 2, 3, 4}}} {
+		x := person(rng, one.text, 1, shared, 0.5)[0]
+		rest := slices.Clone(x)
+		for i, k := range one.from {
+			if k >= 0 {
+				rest[i] -= shift[k]
+			}
+		}
+		if a, b := score(t, m, knows, one.text, x), score(t, m, plain, one.text, rest); math.Abs(a-b) > 1e-9 {
+			t.Errorf("%s: %v with the background, %v without it and what it says", one.text.name, a, b)
+		}
+	}
 	alone := Backgrounds{}
 	alone.Add(typed[:1])
 	if b := NewOwner(typed[:1], alone).background[0]; b != nil {
@@ -223,9 +257,10 @@ func TestCovariances(t *testing.T) {
 			for i, a := range text.places {
 				for j, b := range text.places {
 					if j >= i {
-						c.SetSym(i, j, of(a, b)+step(i == j, 1e-9))
+						c.SetSym(i, j, of(a, b))
 					}
 				}
+				c.SetSym(i, i, c.At(i, i)+1e-9)
 			}
 			var e mat.EigenSym
 			if !e.Factorize(c, false) || e.Values(nil)[0] < 0 {
@@ -235,22 +270,29 @@ func TestCovariances(t *testing.T) {
 	}
 }
 
-func TestCommon(t *testing.T) {
-	at := func(text string, i int) place { return NewText(text, false).places[i-1] }
+// TestCovarianceOfPlaces takes each number of the table for what it is.
+func TestCovarianceOfPlaces(t *testing.T) {
+	table := feature.Default()
+	places := NewText("abcab", true).places // down-downs of b to b, dwells of a to b
+	dd, dwell := places[:4], places[4:]
 	for _, c := range []struct {
-		a, b        place
-		back, ahead int
+		name      string
+		got, want float64
 	}{
-		{at("abc", 1), at("xyz", 1), 0, 0},
-		{at("abc", 1), at("xbz", 1), 1, 0},
-		{at("abc", 1), at("xbc", 1), 1, 3}, // c, and then nothing
-		{at("abd", 1), at("abc", 1), 6, 0}, // both begin there
-		{at("abc", 2), at("abc", 2), 6, 3},
-		{at("xthe", 3), at("ythe", 3), 3, 3},
-		{at("Then", 3), at("then", 3), 6, 3}, // a key is a key
+		{"interval with itself", within(dd[1], dd[1]), table.DDCovariance.Tempo + table.DDCovariance.Noise},
+		{"interval with the next", within(dd[1], dd[2]), table.DDCovariance.Tempo + table.DDCovariance.Neighbour},
+		{"interval with one before", within(dd[3], dd[1]), table.DDCovariance.Tempo},
+		{"dwell with itself", within(dwell[1], dwell[1]), table.DwellCovariance.Tempo + table.DwellCovariance.Noise},
+		{"dwell with the one before", within(dwell[2], dwell[1]), table.DwellCovariance.Tempo + table.DwellCovariance.Neighbour},
+		{"dwell with another", within(dwell[0], dwell[4]), table.DwellCovariance.Tempo},
+		{"interval with the key's dwell", within(dd[0], dwell[1]), table.Across},
+		{"dwell with another interval", within(dwell[0], dd[0]), 0},
+		{"the same pair", between(dd[0], dd[3]), table.DDCovariance.Between(2, 0)},
+		{"dwells of the same key", between(dwell[0], dwell[3]), table.DwellCovariance.Between(1, 1)},
+		{"interval and dwell", between(dd[0], dwell[1]), 0},
 	} {
-		if back, ahead := common(c.a, c.b); back != c.back || ahead != c.ahead {
-			t.Errorf("%d %d, want %d %d", back, ahead, c.back, c.ahead)
+		if c.got != c.want {
+			t.Errorf("%s: %v, want %v", c.name, c.got, c.want)
 		}
 	}
 }

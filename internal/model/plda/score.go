@@ -9,6 +9,8 @@ import (
 	"gonum.org/v1/gonum/blas"
 	"gonum.org/v1/gonum/blas/blas64"
 	"gonum.org/v1/gonum/lapack/lapack64"
+
+	"ksd/internal/feature"
 )
 
 // ErrCovariance is the fact that a covariance came out singular, which takes
@@ -22,8 +24,16 @@ type posterior struct {
 	spread []float64 // square: what is still unknown of what the owner always does
 	prior  []float64 // square: what is unknown of anybody
 	typing []float64 // square: what is peculiar to one typing
+	like   []like    // of a text that was not typed itself: where its places are known best
 	rows   int
 	known  int
+}
+
+// like is the place that was typed, of which text, in whose surroundings a
+// movement is most like another one.
+type like struct {
+	text, place int
+	found       bool
 }
 
 // LLR returns ln P(x | owner) - ln P(x | population) for x, the residuals of
@@ -37,14 +47,13 @@ func (m *Model) LLR(o *Owner, text *Text, x []float64) (float64, error) {
 	s := m.scratch.Get().(*scratch)
 	defer m.scratch.Put(s)
 	s.size(p.rows, p.known)
-	shift := o.shift(text)
-	o.centres(s.centres, shift == nil)
-	o.steadiness(s.steady, text)
+	o.centres(s.centres)
+	o.habits(s, text, p.like)
 	s.seen = s.seen[:0]
 	for i, v := range x {
 		if !math.IsNaN(v) {
 			s.seen = append(s.seen, i)
-			s.anybody[i] = v - shift.at(i)
+			s.anybody[i] = v - s.shift[i]
 			s.owner[i] = s.anybody[i] - dot(p.gain[i*p.known:(i+1)*p.known], s.centres)
 		}
 	}
@@ -63,38 +72,34 @@ func dot(a, b []float64) (sum float64) {
 	return sum
 }
 
-// shift is what people here do otherwise than the population in a text, nil
-// where the owner has not typed it.
-func (o *Owner) shift(text *Text) *Background {
-	if i, ok := o.own[text.name]; ok {
-		return o.background[i]
-	}
-	return nil
-}
-
-// centres writes the centres of all known places, less the shift unless plain.
-func (o *Owner) centres(dst []float64, plain bool) {
+// centres writes the centres of all known places, less what people here do
+// otherwise than the population.
+func (o *Owner) centres(dst []float64) {
 	n := 0
 	for k, t := range o.typed {
 		for i, c := range t.centre {
-			if math.IsNaN(c) {
-				continue
+			if !math.IsNaN(c) {
+				dst[n] = c - o.background[k].at(i)
+				n++
 			}
-			if dst[n] = c; !plain {
-				dst[n] -= o.background[k].at(i)
-			}
-			n++
 		}
 	}
 }
 
-// steadiness writes, by place of text, the owner's own standard deviation over
-// the usual one.
-func (o *Owner) steadiness(dst []float64, text *Text) {
-	k, ok := o.own[text.name]
+// habits writes, by place of text, what people here do otherwise than the
+// population, and the owner's own standard deviation over the usual one. For a
+// text that the owner has not typed both are those of the place most like it.
+func (o *Owner) habits(s *scratch, text *Text, likes []like) {
+	own, typed := o.own[text.name]
 	for i, p := range text.places {
-		if dst[i] = o.steady; ok {
-			dst[i] = math.Sqrt(o.noise[k][i] / usualNoise(p))
+		at := like{own, i, typed}
+		if !typed {
+			at = likes[i]
+		}
+		s.shift[i], s.steady[i] = 0, o.steady
+		if at.found {
+			s.shift[i] = o.background[at.text].at(at.place)
+			s.steady[i] = math.Sqrt(o.noise[at.text][at.place] / usualNoise(p))
 		}
 	}
 }
@@ -148,10 +153,10 @@ func structureOf(typed []Typed) string {
 	return b.String()
 }
 
-// source is a place that is known, and of which text.
+// source is a place that is known, and where.
 type source struct {
 	place
-	text int
+	like
 }
 
 // newPosterior conditions what the owner always does at the places of text on
@@ -161,7 +166,7 @@ func newPosterior(o *Owner, text *Text) (*posterior, error) {
 	for k, t := range o.typed {
 		for i, c := range t.centre {
 			if !math.IsNaN(c) {
-				known = append(known, source{t.text.places[i], k})
+				known = append(known, source{t.text.places[i], like{k, i, true}})
 			}
 		}
 	}
@@ -177,10 +182,35 @@ func newPosterior(o *Owner, text *Text) (*posterior, error) {
 		}
 	}
 	copy(p.spread, p.prior)
+	if _, typed := o.own[text.name]; !typed {
+		p.like = likes(text, known)
+	}
 	if n == 0 {
 		return p, nil
 	}
 	return p, p.condition(o, text, known)
+}
+
+// alike is how many keys around two places must agree before one tells of
+// the other what people do there: those of the movement itself.
+const alike = 2
+
+// likes returns the known place most like each of text's.
+func likes(text *Text, known []source) []like {
+	out := make([]like, text.Len())
+	for i, p := range text.places {
+		best := 0
+		for _, k := range known {
+			if k.dwell != p.dwell {
+				continue
+			}
+			back, ahead := feature.Common(p.keys, p.at, k.keys, k.at)
+			if n := back + ahead; back >= alike && n > best {
+				best, out[i] = n, k.like
+			}
+		}
+	}
+	return out
 }
 
 // condition fills in the gain, K(text, known) · K(known, known)⁻¹, and takes
@@ -191,8 +221,8 @@ func (p *posterior) condition(o *Owner, text *Text, known []source) error {
 	for i, a := range known {
 		for j, b := range known[i:] {
 			c := between(a.place, b.place)
-			if a.text == b.text {
-				c += within(a.place, b.place) / float64(o.typed[a.text].typings)
+			if a.like.text == b.like.text {
+				c += within(a.place, b.place) / float64(o.typed[a.like.text].typings)
 			}
 			all.Data[i*n+i+j] = c
 		}
@@ -223,6 +253,7 @@ func (p *posterior) condition(o *Owner, text *Text, known []source) error {
 // scratch is the working memory of one caller.
 type scratch struct {
 	centres                []float64 // by known place
+	shift                  []float64 // by place: what people here do otherwise
 	owner, anybody, steady []float64 // by place: distances to both means, steadiness
 	matrix, vector         []float64
 	seen                   []int
@@ -234,6 +265,7 @@ func (s *scratch) size(rows, known int) {
 		n  int
 	}{
 		{&s.centres, known},
+		{&s.shift, rows},
 		{&s.owner, rows},
 		{&s.anybody, rows},
 		{&s.steady, rows},

@@ -57,4 +57,3 @@ func (t *Text) Residuals(dst []float64, strokes []feature.Stroke) []float64 {
 	}
 	return dst
 }
-

@@ -28,9 +28,11 @@ results=$(mktemp)
 trap 'rm -f "$results"' EXIT
 go test -C tools -count=1 ./testlog
 status=0
-# The end-to-end test types at real terminals in real time: alone, or it would
-# measure how busy the other tests keep the machine.
+# All but the end-to-end test, which types at real terminals in real time: alone,
+# or it would measure how busy the other tests keep the machine.
 go test -race -count=1 -json -timeout 20m $(go list ./... | grep -v '/e2e$') >"$results" || status=$?
+# The vector kernels are another build of the same packages.
+GOEXPERIMENT=simd go test -race -count=1 -json ./internal/model/lstm ./internal/model/network >>"$results" || status=$?
 go test -race -count=1 -json -timeout 20m -v ./e2e >>"$results" || status=$?
 go run -C tools ./testlog <"$results" || status=1
 exit "$status"

@@ -2,26 +2,23 @@ package lstm
 
 import "math"
 
-// step turns one row of gates before activation (4H) into activated gates, and
-// the cell before into the cell and the state after. squashed is tanh(cell).
-// before and cell may be the same slice.
-func step(gates, before, cell, squashed, state []float32) {
+func stepPortable(gates, before, cell, squashed, state []float32) {
 	n := len(cell)
 	i, f, g, o := gates[:n], gates[n:][:n], gates[2*n:][:n], gates[3*n:][:n]
 	before, squashed, state = before[:n], squashed[:n], state[:n]
+	squash(gates[:2*n], gates[:2*n], sigmoid)
+	squash(g, g, tanh)
+	squash(o, o, sigmoid)
 	for k := range cell {
-		ik, fk, gk, ok := sigmoid(i[k]), sigmoid(f[k]), tanh(g[k]), sigmoid(o[k])
-		ck := fk*before[k] + ik*gk
-		tk := tanh(ck)
-		i[k], f[k], g[k], o[k] = ik, fk, gk, ok
-		cell[k], squashed[k], state[k] = ck, tk, ok*tk
+		cell[k] = f[k]*before[k] + i[k]*g[k]
+	}
+	squash(squashed, cell, tanh)
+	for k := range state {
+		state[k] = o[k] * squashed[k]
 	}
 }
 
-// stepBack is the gradient of step. It turns activated gates into the gradient
-// of the gates before activation, and dcell, the gradient of the cell after,
-// into that of the cell before. dstate is the gradient of the state after.
-func stepBack(gates, before, squashed, dcell, dstate []float32) {
+func stepBackPortable(gates, before, squashed, dcell, dstate []float32) {
 	n := len(dcell)
 	i, f, g, o := gates[:n], gates[n:][:n], gates[2*n:][:n], gates[3*n:][:n]
 	before, squashed, dstate = before[:n], squashed[:n], dstate[:n]
@@ -36,22 +33,47 @@ func stepBack(gates, before, squashed, dcell, dstate []float32) {
 	}
 }
 
-func sigmoid(x float32) float32 { return 1 / (1 + exp(-x)) }
+// curve is p/(1+exp(s·x)) + q.
+type curve struct{ s, p, q float32 }
 
-func tanh(x float32) float32 { return 1 - 2/(1+exp(2*x)) }
+var (
+	sigmoid = curve{-1, 1, 0}
+	tanh    = curve{2, -2, 1}
+)
 
-// exp is e^x for |x| ≤ 30, and e^±30 beyond, where sigmoid and tanh are flat. It
-// writes x as n·ln 2 + r, |r| ≤ ln 2 / 2, takes the Taylor series of e^r to the
-// seventh term, whose rest is below 1e-8, and puts n into the exponent.
-func exp(x float32) float32 {
-	const log2e, ln2High, ln2Low = 1.44269504, 0.693145752, 1.42860677e-6
-	if x > 30 {
-		x = 30
-	} else if x < -30 {
-		x = -30
+// powers are the bits of 2^(i/64), 0 ≤ i < 64.
+var powers = func() (bits [64]uint32) {
+	for i := range bits {
+		bits[i] = math.Float32bits(float32(math.Exp2(float64(i) / 64)))
 	}
-	n := int32(x*log2e+64.5) - 64 // rounds to nearest: the argument is positive
-	r := (x - float32(n)*ln2High) - float32(n)*ln2Low
-	e := 1 + r*(1+r*(1./2+r*(1./6+r*(1./24+r*(1./120+r*(1./720+r*(1./5040)))))))
-	return e * math.Float32frombits(uint32(n+127)<<23)
+	return bits
+}()
+
+// squash writes the curve at every x to dst, with an absolute error below
+// 2e-7, most of it from rounding; a NaN stays one. Beyond |s·x| = 30 the curve
+// is taken for flat.
+//
+// It writes s·x as (n + r)·ln 2 / 64, |r| ≤ 1/2 (Tang 1989). Of exp(s·x), the
+// table has 2^(n/64) but for whole powers of two, which are added to the
+// exponent, and three terms of the Taylor series have the rest, with an error
+// below 3e-8. To add and subtract 1.5·2²³ rounds to a whole number, and leaves
+// that number in the last bits of the sum.
+func squash(dst, x []float32, c curve) {
+	const unit = math.Ln2 / 64
+	const limit, round = 30 / unit, 3 << 22
+	dst = dst[:len(x)]
+	s, p, q := c.s/unit, c.p, c.q
+	for k, v := range x {
+		v *= s
+		if v > limit {
+			v = limit
+		} else if v < -limit {
+			v = -limit
+		}
+		sum := v + round
+		n := math.Float32bits(sum)
+		r := v - (sum - round)
+		e := (1 + r*(unit+r*(unit*unit/2))) * math.Float32frombits(powers[n%64]+n/64<<23)
+		dst[k] = p/(1+e) + q
+	}
 }

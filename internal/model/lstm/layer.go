@@ -15,6 +15,7 @@ type Layer struct {
 
 	// One row per sequence, in order of rank.
 	dstate, dcell []float32 // H
+	output        []float32 // H: the gradient that the output brings to every state it is the mean of
 
 	table      []float32 // V × 4H, see Table; its gradient after Backward
 	transposed []float32 // U or We on its side
@@ -30,6 +31,7 @@ func NewLayer(s Shape, sequences, steps int) *Layer {
 		stateBefore: perRow(s.Hidden), cellBefore: perRow(s.Hidden),
 		state: perRow(s.Hidden), cell: perRow(s.Hidden), squashed: perRow(s.Hidden),
 		dstate: make([]float32, sequences*s.Hidden), dcell: make([]float32, sequences*s.Hidden),
+		output:     make([]float32, sequences*s.Hidden),
 		table:      make([]float32, s.TableLen()),
 		transposed: make([]float32, max(s.Hidden, s.Embedding)*s.gates()),
 	}
@@ -58,7 +60,7 @@ func (l *Layer) walk(b *Batch, against bool, visit func(first, n, from, kept int
 	}
 }
 
-// Forward takes the batch through the layer and writes every sequence's last h
+// Forward takes the batch through the layer and writes every sequence's output
 // to final, one row of H per sequence in the order that Pack was given; a
 // sequence of no steps gives zeros. embedding is V × E.
 func (l *Layer) Forward(final []float32, b *Batch, embedding, weights []float32) {
@@ -80,8 +82,16 @@ func (l *Layer) Forward(final []float32, b *Batch, embedding, weights []float32)
 	})
 	clear(final)
 	for rank, i := range b.order {
-		if n := b.lengths[i]; n > 0 {
-			copy(final[i*h:(i+1)*h], l.state[l.last(b, n, rank)*h:])
+		switch n, out := b.lengths[i], final[i*h:(i+1)*h]; {
+		case n == 0:
+		case s.Mean:
+			for t := range n {
+				r := b.starts[t] + rank
+				addRow(out, l.state[r*h:(r+1)*h])
+			}
+			scale(out, out, 1/float32(n))
+		default:
+			copy(out, l.state[l.last(b, n, rank)*h:])
 		}
 	}
 }
@@ -110,8 +120,14 @@ func (l *Layer) Backward(dweights []float32, b *Batch, embedding, weights, dfina
 	p, d := s.split(weights), s.split(dweights)
 	g, h, rows := s.gates(), s.Hidden, len(b.keys)
 	transpose(l.transposed, p.recurrent, h, g)
+	clear(l.output)
 	for rank, i := range b.order {
-		copy(l.dstate[rank*h:(rank+1)*h], dfinal[i*h:(i+1)*h])
+		if d := dfinal[i*h : (i+1)*h]; s.Mean {
+			scale(l.output[rank*h:(rank+1)*h], d, 1/float32(max(b.lengths[i], 1)))
+			copy(l.dstate[rank*h:(rank+1)*h], l.output[rank*h:])
+		} else {
+			copy(l.dstate[rank*h:(rank+1)*h], d)
+		}
 	}
 	clear(l.dcell)
 	l.walk(b, true, func(first, n, from, kept int) { l.stepsBack(first, n, kept) })
@@ -119,10 +135,10 @@ func (l *Layer) Backward(dweights []float32, b *Batch, embedding, weights, dfina
 	clear(dweights)
 	clear(l.table)
 	for r, k := range b.keys {
-		add1x1(l.table[int(k)*g:(int(k)+1)*g], l.gates[r*g:(r+1)*g], 1)
+		addRow(l.table[int(k)*g:(int(k)+1)*g], l.gates[r*g:(r+1)*g])
 	}
 	for k := range s.Keys {
-		add1x1(d.bias, l.table[k*g:(k+1)*g], 1)
+		addRow(d.bias, l.table[k*g:(k+1)*g])
 	}
 	addTransposedProduct(d.features, b.features, l.gates, s.Features, rows, g)
 	addTransposedProduct(d.embedding, embedding, l.table, s.Embedding, s.Keys, g)
@@ -130,9 +146,9 @@ func (l *Layer) Backward(dweights []float32, b *Batch, embedding, weights, dfina
 }
 
 // stepsBack takes the n rows of one step back. dstate holds, for a sequence
-// that this step ends, the gradient of final, and for the others that of the
-// state the step ended with; for the kept ones it leaves that of the state the
-// step began from.
+// that this step ends, the gradient that the output brings, and for the others
+// that of the state the step ended with; for the kept ones it leaves that of the
+// state the step began from.
 func (l *Layer) stepsBack(first, n, kept int) {
 	g, h := l.shape.gates(), l.shape.Hidden
 	for i := range n {
@@ -140,7 +156,7 @@ func (l *Layer) stepsBack(first, n, kept int) {
 		stepBack(l.gates[r*g:(r+1)*g], l.cellBefore[r*h:(r+1)*h], l.squashed[r*h:(r+1)*h],
 			l.dcell[i*h:(i+1)*h], l.dstate[i*h:(i+1)*h])
 	}
-	clear(l.dstate[:kept*h])
+	copy(l.dstate[:kept*h], l.output) // zeros, where the output is the last state
 	addProduct(l.dstate, l.gates[first*g:], l.transposed, kept, g, h)
 }
 

@@ -1,8 +1,8 @@
 // Package lstm computes long short-term memory layers (Hochreiter and
-// Schmidhuber 1997, with the forget gate of Gers et al. 2000) in float32 and
-// portable Go: the pass forward and the gradients backward over a batch of
-// ragged sequences, and the pass forward of one sequence for serving. It knows
-// nothing of what the numbers mean.
+// Schmidhuber 1997, with the forget gate of Gers et al. 2000) in float32: the
+// pass forward and the gradients backward over a batch of ragged sequences, and
+// the pass forward of one sequence for serving. It knows nothing of what the
+// numbers mean.
 //
 // A step reads F features x and one key k, an index into an embedding table E
 // shared by all layers, and goes from the state (h, c) to the next:
@@ -11,9 +11,10 @@
 //	c = σ(f)⊙c + σ(i)⊙tanh(g)
 //	h = σ(o)⊙tanh(c)
 //
-// A layer begins with h = c = 0 and its output is the last h. A layer in
-// reverse begins at a sequence's last step and ends at its first; the steps
-// that a shorter sequence does not have are never computed.
+// A layer begins with h = c = 0 and its output is the last h, or the mean of h
+// over all steps. A layer in reverse begins at a sequence's last step and ends
+// at its first; the steps that a shorter sequence does not have are never
+// computed.
 //
 // # Weights
 //
@@ -26,18 +27,17 @@
 // E·We + b is one product over the vocabulary, not over every step (Table);
 // sequences are packed by step, longest first, so that a step is one block of
 // rows (Batch); and one blocked routine does every matrix product.
+//
+// The routines that do the arithmetic are in portable Go. Built with
+// GOEXPERIMENT=simd for amd64 there is a second set in vector instructions,
+// which is used where the CPU has AVX2 and FMA (Kernel). It is quick where H is
+// a multiple of 8 and E of 16; other sizes are left to the portable routines.
 package lstm
 
 import (
 	"math"
 	"math/rand/v2"
 )
-
-// Kernel names the arithmetic of this package. Another order of additions or
-// another approximation gives other bits, and so another name. The same bits
-// are promised for one name on one architecture: where the hardware has a fused
-// multiply-add, Go may use it.
-const Kernel = "go/1"
 
 // Shape is the sizes of a layer and the direction it reads in.
 type Shape struct {
@@ -46,6 +46,7 @@ type Shape struct {
 	Embedding int  // E, columns of the embedding table
 	Hidden    int  // H
 	Reverse   bool // reads from the last step to the first
+	Mean      bool // puts out the mean of h over all steps, not the last h
 }
 
 // Sequence is one input: a key, and a row of features, per step.
@@ -107,16 +108,17 @@ func (s Shape) Table(dst, embedding, weights []float32) {
 func (s Shape) TableLen() int { return s.Keys * s.gates() }
 
 // ScratchLen is the number of floats that Run works in.
-func (s Shape) ScratchLen() int { return s.gates() + 2*s.Hidden }
+func (s Shape) ScratchLen() int { return s.gates() + 3*s.Hidden }
 
-// Run takes one sequence through the layer and leaves the last h in state (H
+// Run takes one sequence through the layer and leaves its output in state (H
 // floats). table is what Table wrote; scratch is ScratchLen floats. It
 // allocates nothing and panics where the sequence does not fit the shape.
 func (s Shape) Run(state []float32, in Sequence, table, weights, scratch []float32) {
 	p, g, h := s.split(weights), s.gates(), s.Hidden
-	gates, cell, squashed := scratch[:g], scratch[g:g+h], scratch[g+h:g+2*h]
+	gates, cell, squashed, sum := scratch[:g], scratch[g:g+h], scratch[g+h:g+2*h], scratch[g+2*h:g+3*h]
 	clear(state)
 	clear(cell)
+	clear(sum)
 	n := len(in.Keys)
 	for i := range n {
 		t := i
@@ -128,5 +130,18 @@ func (s Shape) Run(state []float32, in Sequence, table, weights, scratch []float
 		addProduct(gates, in.Features[t*s.Features:(t+1)*s.Features], p.features, 1, s.Features, g)
 		addProduct(gates, state, p.recurrent, 1, h, g)
 		step(gates, cell, cell, squashed, state)
+		if s.Mean {
+			addRow(sum, state)
+		}
+	}
+	if s.Mean && n > 0 {
+		scale(state, sum, 1/float32(n))
+	}
+}
+
+// scale writes p·x to dst.
+func scale(dst, x []float32, p float32) {
+	for i, v := range x {
+		dst[i] = p * v
 	}
 }

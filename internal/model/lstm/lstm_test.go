@@ -12,6 +12,7 @@ import (
 func reference(s Shape, in Sequence, embedding, weights []float64) []float64 {
 	h := make([]float64, s.Hidden)
 	c := make([]float64, s.Hidden)
+	mean := make([]float64, s.Hidden)
 	n := len(in.Keys)
 	for i := range n {
 		t := i
@@ -36,7 +37,11 @@ func reference(s Shape, in Sequence, embedding, weights []float64) []float64 {
 			ig, fg, gg, og := sig(z[u]), sig(z[s.Hidden+u]), math.Tanh(z[2*s.Hidden+u]), sig(z[3*s.Hidden+u])
 			c[u] = fg*c[u] + ig*gg
 			h[u] = og * math.Tanh(c[u])
+			mean[u] += h[u] / float64(n)
 		}
+	}
+	if s.Mean {
+		return mean
 	}
 	return h
 }
@@ -102,17 +107,22 @@ func wide(x []float32) []float64 {
 	return w
 }
 
-// Odd sizes reach every remainder of the blocked product.
+// Odd sizes reach every remainder of the blocked product, and the last two the
+// vectors of the simd build.
 var shapes = []Shape{
 	{Features: 5, Keys: 6, Embedding: 3, Hidden: 5},
 	{Features: 5, Keys: 6, Embedding: 3, Hidden: 5, Reverse: true},
 	{Features: 0, Keys: 4, Embedding: 4, Hidden: 4},
 	{Features: 0, Keys: 4, Embedding: 4, Hidden: 4, Reverse: true},
 	{Features: 1, Keys: 1, Embedding: 1, Hidden: 1},
+	{Features: 5, Keys: 6, Embedding: 3, Hidden: 5, Mean: true},
+	{Features: 5, Keys: 6, Embedding: 3, Hidden: 5, Mean: true, Reverse: true},
+	{Features: 5, Keys: 6, Embedding: 16, Hidden: 8},
+	{Features: 6, Keys: 6, Embedding: 16, Hidden: 8, Mean: true, Reverse: true},
 }
 
 func (s Shape) name() string {
-	return fmt.Sprintf("F=%d,E=%d,H=%d,reverse=%t", s.Features, s.Embedding, s.Hidden, s.Reverse)
+	return fmt.Sprintf("F=%d,E=%d,H=%d,reverse=%t,mean=%t", s.Features, s.Embedding, s.Hidden, s.Reverse, s.Mean)
 }
 
 func near(t *testing.T, what string, got, want, tolerance float64) {
@@ -224,38 +234,49 @@ func TestInitialise(t *testing.T) {
 	}
 }
 
+// TestActivations sees the curves through step: the first gate is a sigmoid, the
+// third tanh.
 func TestActivations(t *testing.T) {
-	for x := -40.0; x <= 40; x += 1.0 / 64 {
-		near(t, fmt.Sprintf("sigmoid(%v)", x), float64(sigmoid(float32(x))), 1/(1+math.Exp(-x)), 2e-7)
-		near(t, fmt.Sprintf("tanh(%v)", x), float64(tanh(float32(x))), math.Tanh(x), 2e-7)
+	const h = 8
+	curves := func(x float64) (float64, float64) {
+		gates, rest := make([]float32, 4*h), make([]float32, 3*h)
+		for i := range gates {
+			gates[i] = float32(x)
+		}
+		step(gates, rest[:h], rest[:h], rest[h:2*h], rest[2*h:])
+		return float64(gates[0]), float64(gates[2*h])
 	}
-	inf := float32(math.Inf(1))
-	if tanh(inf) != 1 || tanh(-inf) != -1 || sigmoid(inf) != 1 || sigmoid(-inf) > 1e-12 {
-		t.Errorf("at infinity: %v %v %v %v", tanh(inf), tanh(-inf), sigmoid(inf), sigmoid(-inf))
+	check := func(x float64) {
+		s, h := curves(x)
+		near(t, fmt.Sprintf("sigmoid(%v)", x), s, 1/(1+math.Exp(-x)), 2e-7)
+		near(t, fmt.Sprintf("tanh(%v)", x), h, math.Tanh(x), 2e-7)
+	}
+	for x := -40.0; x <= 40; x += 1.0 / 64 {
+		check(x)
+	}
+	for x := 40.0; x < 1e38; x *= 1.03 {
+		check(x)
+		check(-x)
+	}
+	if s, h := curves(math.Inf(1)); s != 1 || h != 1 {
+		t.Errorf("at infinity: sigmoid %v, tanh %v", s, h)
+	}
+	if s, h := curves(math.Inf(-1)); !(s >= 0 && s < 1e-12) || h != -1 {
+		t.Errorf("at minus infinity: sigmoid %v, tanh %v", s, h)
+	}
+	if s, h := curves(math.NaN()); s == s || h == h {
+		t.Errorf("of NaN: sigmoid %v, tanh %v", s, h)
 	}
 }
 
-func BenchmarkForwardBackward(b *testing.B) {
-	s := Shape{Features: 6, Keys: 64, Embedding: 32, Hidden: 32}
-	rng := rand.New(rand.NewPCG(1, 1))
-	in := make([]Sequence, 32)
-	for i := range in {
-		n := 16 + rng.IntN(17)
-		in[i] = Sequence{Features: make([]float32, n*s.Features), Keys: make([]uint16, n)}
-		for j := range in[i].Keys {
-			in[i].Keys[j] = uint16(rng.IntN(s.Keys))
+func TestRunAllocatesNothing(t *testing.T) {
+	for _, s := range shapes {
+		p := newProblem(s)
+		table := make([]float32, s.TableLen())
+		s.Table(table, p.embedding, p.weights)
+		state, scratch := make([]float32, s.Hidden), make([]float32, s.ScratchLen())
+		if n := testing.AllocsPerRun(10, func() { s.Run(state, p.in[1], table, p.weights, scratch) }); n != 0 {
+			t.Errorf("%s: %v allocations", s.name(), n)
 		}
-	}
-	w, e := make([]float32, s.Len()), make([]float32, s.Keys*s.Embedding)
-	s.Initialise(w, rng)
-	final, dfinal := make([]float32, 32*s.Hidden), make([]float32, 32*s.Hidden)
-	dw, de := make([]float32, len(w)), make([]float32, len(e))
-	batch, l := NewBatch(32, 64, s.Features), NewLayer(s, 32, 64)
-	b.ReportAllocs()
-	for b.Loop() {
-		batch.Pack(in)
-		l.Forward(final, batch, e, w)
-		l.Backward(dw, batch, e, w, dfinal)
-		l.EmbeddingGradient(de, w)
 	}
 }

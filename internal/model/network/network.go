@@ -7,6 +7,10 @@
 //	key branch     per key: embedding → LSTM: last state                    H
 //	               concatenate (3H) → dense D, ReLU → K logits
 //
+// With Spec.Mean it is the mean of the states over all keys instead of the last
+// one. The K outputs may also be the dimensions of a space in which typings of
+// one person lie together (package base).
+//
 // The embedding table is one for all three LSTMs. The timing branch knows which
 // key a time belongs to, so that it can see a slow "th"; the key branch sees
 // the text alone. In training a share of the LSTM outputs is dropped and the

@@ -35,8 +35,11 @@ type Spec struct {
 	Embedding int     `json:"embedding"` // E
 	Hidden    int     `json:"hidden"`    // H, of each of the three LSTMs
 	Dense     int     `json:"dense"`     // D
-	Classes   int     `json:"classes"`   // K
+	Classes   int     `json:"classes"`   // K, or the dimensions of an embedding
 	Dropout   float32 `json:"dropout"`   // share of LSTM outputs dropped in training, [0, 1)
+
+	// Mean makes the output of an LSTM the mean of its states, not the last.
+	Mean bool `json:"mean,omitempty"`
 }
 
 // NewSpec returns the sizes that ksd uses: embedding, hidden and dense 32,
@@ -70,7 +73,7 @@ func (s Spec) Check() error {
 
 // Forward is the shape of the timing branch's LSTM that reads left to right.
 func (s Spec) Forward() lstm.Shape {
-	return lstm.Shape{Features: s.Features, Keys: s.Keys, Embedding: s.Embedding, Hidden: s.Hidden}
+	return lstm.Shape{Features: s.Features, Keys: s.Keys, Embedding: s.Embedding, Hidden: s.Hidden, Mean: s.Mean}
 }
 
 // Backward is the shape of the timing branch's LSTM that reads right to left.

@@ -17,15 +17,27 @@ type graph struct {
 	loss       gorgonia.Value // a number, after a run
 }
 
-// newGraph builds the graph of m, for sequences of up to steps steps.
-func newGraph(m *model, steps int) (_ *graph, err error) {
+// newGraph builds the graph of m, for sequences of up to steps steps. loss puts
+// the number to be made small on top of the K outputs of every sequence.
+func newGraph(m *model, steps int, loss func(g *graph, outputs *gorgonia.Node) *gorgonia.Node) (_ *graph, err error) {
 	defer func() { // must panics
 		if r := recover(); r != nil {
 			err = fmt.Errorf("building: %v", r)
 		}
 	}()
-	must := gorgonia.Must
 	g := &graph{nodes: gorgonia.NewGraph()}
+	outputs := g.outputs(m, steps)
+	cost := loss(g, outputs)
+	// A node's own value may be another's by the end of a run: read copies.
+	gorgonia.Read(outputs, &g.logits)
+	gorgonia.Read(cost, &g.loss)
+	_, err = gorgonia.Grad(cost, g.parameters...)
+	return g, err
+}
+
+// outputs is the network, from the batch of m to its outputs, B × K.
+func (g *graph) outputs(m *model, steps int) *gorgonia.Node {
+	must := gorgonia.Must
 	s, w := m.spec, m.spec.Split(m.weights)
 	width := 3 * s.Hidden
 
@@ -41,19 +53,17 @@ func newGraph(m *model, steps int) (_ *graph, err error) {
 		branch("key", s.Key(), w.Key)))
 	dropped := must(gorgonia.HadamardProd(states, g.matrix("mask", m.size, width, m.mask)))
 	dense := must(gorgonia.Rectify(g.affine("dense", dropped, width, s.Dense, w.Dense)))
-	logits := g.affine("output", dense, s.Dense, s.Classes, w.Output)
+	return g.affine("output", dense, s.Dense, s.Classes, w.Output)
+}
 
+// crossEntropy is the loss of m where the outputs are logits.
+func (m *model) crossEntropy(g *graph, logits *gorgonia.Node) *gorgonia.Node {
+	must := gorgonia.Must
 	// There may be no other softmax of the logits here: gorgonia would take the
 	// two for one.
-	target := g.matrix("target", m.size, s.Classes, m.target)
+	target := g.matrix("target", m.size, m.spec.Classes, m.target)
 	gain := must(gorgonia.Sum(must(gorgonia.HadamardProd(target, must(gorgonia.LogSoftMax(logits))))))
-	loss := must(gorgonia.Neg(gain))
-
-	// A node's own value may be another's by the end of a run: read copies.
-	gorgonia.Read(logits, &g.logits)
-	gorgonia.Read(loss, &g.loss)
-	_, err = gorgonia.Grad(loss, g.parameters...)
-	return g, err
+	return must(gorgonia.Neg(gain))
 }
 
 // matrix is an input whose values are those in data at the time of a run.

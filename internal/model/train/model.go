@@ -21,6 +21,7 @@ import (
 const (
 	streamOrder = iota + 1
 	streamDropout
+	streamShards // and those that follow, one for each shard
 )
 
 // model is the network on a gorgonia graph, with the machine and the solver
@@ -43,22 +44,33 @@ type model struct {
 	solver gorgonia.Solver
 }
 
+// newModel returns the model that learns classes.
 func newModel(spec network.Spec, initial []float32, o Options, steps int) (*model, error) {
-	m := &model{
-		spec: spec, weights: append([]float32(nil), initial...), clip: o.Clip, size: o.Batch,
-		batch:     lstm.NewBatch(o.Batch, steps, spec.Features),
-		sequences: make([]lstm.Sequence, o.Batch),
-		mask:      make([]float32, o.Batch*3*spec.Hidden),
-		target:    make([]float32, o.Batch*spec.Classes),
-		dropout:   rand.New(rand.NewPCG(o.Seed, streamDropout)),
-		solver:    gorgonia.NewAdamSolver(gorgonia.WithLearnRate(o.LearningRate)),
+	m := newBareModel(spec, append([]float32(nil), initial...), o.Batch, steps, rand.New(rand.NewPCG(o.Seed, streamDropout)))
+	m.clip, m.target = o.Clip, make([]float32, o.Batch*spec.Classes)
+	m.solver = gorgonia.NewAdamSolver(gorgonia.WithLearnRate(o.LearningRate))
+	return m, m.build(steps, m.crossEntropy)
+}
+
+// newBareModel returns a model without a loss. It learns weights in place.
+func newBareModel(spec network.Spec, weights []float32, size, steps int, dropout *rand.Rand) *model {
+	return &model{
+		spec: spec, weights: weights, size: size,
+		batch:     lstm.NewBatch(size, steps, spec.Features),
+		sequences: make([]lstm.Sequence, size),
+		mask:      make([]float32, size*3*spec.Hidden),
+		dropout:   dropout,
 	}
+}
+
+// build makes the graph with its loss and the machine that runs it.
+func (m *model) build(steps int, loss func(g *graph, outputs *gorgonia.Node) *gorgonia.Node) error {
 	var err error
-	if m.graph, err = newGraph(m, steps); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrGraph, err)
+	if m.graph, err = newGraph(m, steps, loss); err != nil {
+		return fmt.Errorf("%w: %w", ErrGraph, err)
 	}
 	m.vm = gorgonia.NewTapeMachine(m.graph.nodes, gorgonia.BindDualValues(m.graph.parameters...))
-	return m, nil
+	return nil
 }
 
 func (m *model) close() { m.vm.Close() }
@@ -122,15 +134,13 @@ func (m *model) gradients() (float64, error) {
 // clipGradients shortens the gradient, taken as one vector over all parameters,
 // to at most clip (Pascanu et al. 2013).
 func (m *model) clipGradients() error {
+	all, err := m.gradient()
+	if err != nil {
+		return err
+	}
 	sum := 0.0
-	all := make([][]float32, len(m.graph.parameters))
-	for i, p := range m.graph.parameters {
-		d, err := p.Grad()
-		if err != nil {
-			return fmt.Errorf("%w: gradient of %s: %w", ErrGraph, p.Name(), err)
-		}
-		all[i] = d.Data().([]float32)
-		for _, x := range all[i] {
+	for _, d := range all {
+		for _, x := range d {
 			sum += float64(x) * float64(x)
 		}
 	}
@@ -147,4 +157,18 @@ func (m *model) clipGradients() error {
 		}
 	}
 	return nil
+}
+
+// gradient returns the gradient of each parameter after a run: the memory that
+// the solver reads.
+func (m *model) gradient() ([][]float32, error) {
+	all := make([][]float32, len(m.graph.parameters))
+	for i, p := range m.graph.parameters {
+		d, err := p.Grad()
+		if err != nil {
+			return nil, fmt.Errorf("%w: gradient of %s: %w", ErrGraph, p.Name(), err)
+		}
+		all[i] = d.Data().([]float32)
+	}
+	return all, nil
 }

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"ksd/internal/feature"
-	"ksd/internal/model/lstm"
 	"ksd/internal/model/network"
 )
 
@@ -27,7 +26,8 @@ import (
 //	32 bytes  SHA-256 of all that stands before
 //
 // Whatever does not fit is refused whole: a damaged file, a foreign one, one of
-// another vocabulary, normalisation or kernel.
+// another vocabulary or normalisation. The kernel is only recorded: what one
+// trained, another serves, to the sixth digit.
 const (
 	fileMagic   = "ksdmodel"
 	fileVersion = 1
@@ -39,7 +39,7 @@ const (
 // File is a trained network with all that is needed to use and to trust it.
 type File struct {
 	Trained time.Time
-	Kernel  string // of package lstm: bits differ between kernels
+	Kernel  string // of package lstm, that trained it: the last bits differ between kernels
 	Options Options
 	People  []string // class k of the network is People[k]; the last class is the stranger
 	Report  Report
@@ -149,8 +149,6 @@ func decodeHeader(b []byte) (*File, error) {
 		return nil, fmt.Errorf("another vocabulary of keys")
 	case h.Population != feature.TableSHA256() || h.MaxZ != feature.MaxZ || h.Spec.Features != feature.Rate:
 		return nil, fmt.Errorf("another normalisation of times")
-	case h.Kernel != lstm.Kernel:
-		return nil, fmt.Errorf("kernel %q, this program's is %q", h.Kernel, lstm.Kernel)
 	case len(h.People) == 0 || h.Spec.Classes != len(h.People)+1:
 		return nil, fmt.Errorf("%d classes for %d people and the stranger", h.Spec.Classes, len(h.People))
 	}

@@ -163,7 +163,6 @@ func TestFileForeign(t *testing.T) {
 		"another population":            forged(t, m{"population": strings.Repeat("0", 64)}, nil),
 		"clipped elsewhere":             forged(t, m{"max_z": 4}, nil),
 		"another number of features":    forged(t, m{"spec": m{"features": feature.Rate - 1}}, nil),
-		"another kernel":                forged(t, m{"kernel": "avx2/1"}, nil),
 		"nobody":                        forged(t, m{"people": []string{}, "spec": m{"classes": 1}}, nil),
 		"no class for the stranger":     forged(t, m{"people": []string{"a", "b", "c"}}, nil),
 		"a class too many":              forged(t, m{"people": []string{"a"}}, nil),

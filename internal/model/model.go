@@ -39,6 +39,7 @@ type Person struct {
 type Score struct {
 	LLR       float64 // natural log of P(sample | owner) / P(sample | stranger), clamped to ±MaxLLR
 	Ratio     float64 // the two-covariance model's log-likelihood ratio, uncalibrated
+	Base      float64 // the base network's log-likelihood ratio, uncalibrated
 	Detector  float64 // robust distance to the template, 0 (same) to 3 (nothing alike)
 	Network   float64 // the network's log-odds that it is the owner; valid if HasNetwork
 	HasNet    bool    // whether the loaded network knows this person
@@ -56,7 +57,7 @@ type Beat struct {
 }
 
 // MaxLLR bounds what one sample can say, in natural-log units.
-const MaxLLR = 6.0
+const MaxLLR = 8.0
 
 // Progress tells how far a Retrain is.
 type Progress struct {

@@ -32,6 +32,7 @@ const (
 type template struct {
 	median, scale []float64 // log-ms
 	typings       []keystroke.Line
+	parts         []part // of a text put together from words; nil of a phrase
 }
 
 type templateKey struct {

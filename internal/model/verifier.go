@@ -11,6 +11,7 @@ import (
 
 	"ksd/internal/feature"
 	"ksd/internal/keystroke"
+	"ksd/internal/model/base"
 	"ksd/internal/model/network"
 	"ksd/internal/model/plda"
 )
@@ -23,6 +24,8 @@ type Verifier struct {
 	owners    map[string]map[keystroke.Channel]*plda.Owner
 	texts     map[templateKey]*plda.Text
 	plda      *plda.Model
+	places    map[string]map[keystroke.Channel]*place
+	embedding sync.Pool // of *embedding
 	network   *network.Network
 	class     map[string]int
 	scratch   sync.Pool // of *scratch
@@ -43,32 +46,33 @@ const newest = 30
 // NewVerifier builds a Verifier. file may be nil: then the detector judges
 // alone. A file that does not know a person leaves that person to the detector,
 // and any network leaves it the phrases longer than network.MaxLen.
-// A person with releases gets a template of the same typings without them as
-// well, for the terminal that shows none.
+// A person gets templates for every channel that shows no more than the one
+// enrolled on, made of the same typings.
 func NewVerifier(people []Person, file *File) (*Verifier, error) {
 	v := &Verifier{
 		pop: feature.Default(), people: map[string]map[templateKey]*template{}, class: map[string]int{},
-		texts: map[templateKey]*plda.Text{}, plda: plda.NewModel(),
+		texts: map[templateKey]*plda.Text{}, plda: plda.NewModel(), places: map[string]map[keystroke.Channel]*place{},
 	}
 	typed := map[string]map[keystroke.Channel][]plda.Typed{}
 	for _, p := range people {
 		lines := map[templateKey][]keystroke.Line{}
-		for _, s := range p.samples() {
-			add(lines, s)
-			if s.Channel == keystroke.Full {
-				add(lines, s.PressOnly())
+		for n, s := range p.samples() {
+			for _, view := range views(s, n) {
+				add(lines, view)
 			}
 		}
 		v.people[p.Name] = map[templateKey]*template{}
-		typed[p.Name] = map[keystroke.Channel][]plda.Typed{}
+		typed[p.Name], v.places[p.Name] = map[keystroke.Channel][]plda.Typed{}, map[keystroke.Channel]*place{}
 		for _, key := range sortedKeys(lines) {
 			ls := lines[key][max(0, len(lines[key])-newest):]
 			v.people[p.Name][key] = newTemplate(v.pop, ls)
 			typed[p.Name][key.channel] = append(typed[p.Name][key.channel], v.sumUp(key, ls))
+			v.place(p.Name, key.channel, ls)
 		}
 	}
 	v.meet(typed)
 	v.residuals.New = func() any { return new([]float64) }
+	v.embedding.New = func() any { return newEmbedding() }
 	if file == nil {
 		return v, nil
 	}
@@ -145,16 +149,18 @@ func (p Person) samples() []keystroke.Sample {
 }
 
 // Score judges a sample that claims to be person's. The sample's line must be
-// its phrase already. Errors: ErrUnenrolled, ErrPhrase, ErrUnusable.
+// its phrase already, which must be one that the person enrolled or be made of
+// words of such phrases. Errors: ErrUnenrolled, ErrPhrase, ErrUnusable.
 func (v *Verifier) Score(person string, s keystroke.Sample) (Score, error) {
 	templates, ok := v.people[person]
 	if !ok || len(templates) == 0 {
 		return Score{}, ErrUnenrolled
 	}
-	t, ok := templates[templateKey{s.Phrase, s.Channel}]
+	s, ok = seenOn(s, func(ch keystroke.Channel) bool { return knows(templates, templateKey{s.Phrase, ch}) })
 	if !ok {
 		return Score{}, ErrPhrase
 	}
+	t, text := v.expected(templates, templateKey{s.Phrase, s.Channel})
 	line := s.Line()
 	if line.Text != s.Phrase {
 		return Score{}, fmt.Errorf("%w: it is another text", ErrUnusable)
@@ -164,14 +170,15 @@ func (v *Verifier) Score(person string, s keystroke.Sample) (Score, error) {
 	if !ok {
 		return Score{}, fmt.Errorf("%w: too few times", ErrUnusable)
 	}
-	ratio, err := v.ratio(person, s, strokes)
+	ratio, err := v.ratio(v.owners[person][s.Channel], text, strokes)
 	if err != nil {
 		return Score{}, fmt.Errorf("%w: %w", ErrUnusable, err)
 	}
-	out := Score{Ratio: ratio, Detector: distance, Beats: t.beats(line), TooSteady: tooSteady(v.pop, line)}
-	for _, earlier := range t.typings {
-		out.NearCopy = out.NearCopy || nearCopy(line, earlier)
+	near, err := v.near(person, s.Channel, strokes)
+	if err != nil {
+		return Score{}, fmt.Errorf("%w: %w", ErrUnusable, err)
 	}
+	out := Score{Ratio: ratio, Base: near, Detector: distance, Beats: t.beats(line), NearCopy: t.repeated(line), TooSteady: tooSteady(v.pop, line)}
 	if k, known := v.class[person]; known && len(strokes) <= network.MaxLen {
 		odds, err := v.odds(strokes, k)
 		if err != nil {
@@ -183,13 +190,42 @@ func (v *Verifier) Score(person string, s keystroke.Sample) (Score, error) {
 	return out, nil
 }
 
+// expected returns what a person's typing of a text that it knows is compared
+// with.
+func (v *Verifier) expected(templates map[templateKey]*template, key templateKey) (*template, *plda.Text) {
+	if t := templates[key]; t != nil {
+		return t, v.texts[key]
+	}
+	return compose(v.pop, templates, key), plda.NewText(key.phrase, key.channel == keystroke.Full)
+}
+
 // ratio returns the log-likelihood ratio of package plda.
-func (v *Verifier) ratio(person string, s keystroke.Sample, strokes []feature.Stroke) (float64, error) {
-	text := v.texts[templateKey{s.Phrase, s.Channel}]
+func (v *Verifier) ratio(owner *plda.Owner, text *plda.Text, strokes []feature.Stroke) (float64, error) {
 	sc := v.residuals.Get().(*[]float64)
 	defer v.residuals.Put(sc)
 	*sc = text.Residuals((*sc)[:0], strokes)
-	return v.plda.LLR(v.owners[person][s.Channel], text, *sc)
+	return v.plda.LLR(owner, text, *sc)
+}
+
+// place adds lines to what a person's place is worked out from.
+func (v *Verifier) place(person string, ch keystroke.Channel, lines []keystroke.Line) {
+	space, ok := base.Default().Space(ch)
+	if !ok {
+		return // Sample.Check knows no such channel
+	}
+	p := v.places[person][ch]
+	if p == nil {
+		p = &place{space: space}
+		v.places[person][ch] = p
+	}
+	p.lines = append(p.lines, lines...)
+}
+
+// near returns the base network's log-likelihood ratio.
+func (v *Verifier) near(person string, ch keystroke.Channel, strokes []feature.Stroke) (float64, error) {
+	w := v.embedding.Get().(*embedding)
+	defer v.embedding.Put(w)
+	return v.places[person][ch].ratio(v.pop, strokes, w)
 }
 
 // odds returns the network's log-odds of class k, clamped to ±maxOdds.
@@ -239,6 +275,13 @@ const (
 	// chance as this asks of it in 8 %.
 	average = 0.15
 )
+
+// repeated says whether a line is a near copy of one of the typings, or put
+// together from typings of its words.
+func (t *template) repeated(l keystroke.Line) bool {
+	return slices.ContainsFunc(t.typings, func(earlier keystroke.Line) bool { return nearCopy(l, earlier) }) ||
+		spliced(l, t.parts)
+}
 
 // NearCopy says whether two typings are so alike that one must be a recording
 // of the other: the same text, and press-press intervals with a median

@@ -72,8 +72,6 @@ func TestScoreRefuses(t *testing.T) {
 		{"another phrase", "ada", newTypist(1, 1).types(t, "never enrolled"), ErrPhrase},
 		{"somebody else's phrase", "bob", ada.types(t, eight), ErrPhrase},
 		{"no channel", "ada", with(func(s *keystroke.Sample) { s.Channel = "" }), ErrPhrase},
-		{"releases are never guessed", "cy", good, ErrPhrase},
-		{"ssh has templates of its own", "ada", with(func(s *keystroke.Sample) { s.Channel = keystroke.SSHPress }), ErrPhrase},
 		{"another text under the phrase", "ada", with(func(s *keystroke.Sample) { s.Events = s.Events[:10] }), ErrUnusable},
 		{"one letter is another", "ada", with(func(s *keystroke.Sample) { s.Events[3].Rune = 'x' }), ErrUnusable},
 		{"no text", "ada", with(func(s *keystroke.Sample) { s.Events = nil }), ErrUnusable},
@@ -243,33 +241,36 @@ func TestFuse(t *testing.T) {
 	nan, inf := math.NaN(), math.Inf(1)
 	for _, ch := range []keystroke.Channel{keystroke.Full, keystroke.Press, keystroke.SSHPress} {
 		for _, net := range []bool{false, true} {
-			last := inf
-			for d := 0.0; d <= capDistance; d += 0.05 {
-				llr := fuse(ch, Score{Detector: d, HasNet: net})
-				if !(llr <= last) || llr > MaxLLR || llr < -MaxLLR {
-					t.Fatalf("%s, network %v: at distance %v it is %v after %v", ch, net, d, llr, last)
+			last := -inf
+			for x := -40.0; x <= 40; x++ {
+				llr := fuse(ch, Score{Ratio: x, HasNet: net})
+				if !(llr >= last) || llr > MaxLLR || llr < -MaxLLR {
+					t.Fatalf("%s, network %v: a ratio of %v gives %v after %v", ch, net, x, llr, last)
 				}
 				last = llr
 			}
-			if same, far := fuse(ch, Score{HasNet: net}), fuse(ch, Score{Detector: capDistance, HasNet: net}); same < 2 || far > -2 {
-				t.Errorf("%s, network %v: the same rhythm has %v, nothing alike %v", ch, net, same, far)
+			if own, far := fuse(ch, Score{Ratio: 10, HasNet: net}), fuse(ch, Score{Ratio: -10, HasNet: net}); own < 2 || far > -2 {
+				t.Errorf("%s, network %v: a ratio of 10 gives %v, one of -10 %v", ch, net, own, far)
 			}
-			for _, s := range []Score{{Detector: nan}, {Detector: inf}} {
+			for _, s := range []Score{{Ratio: nan}, {Ratio: -inf}, {Base: nan}, {Ratio: inf, Base: -inf}} {
 				s.HasNet = net
 				if got := fuse(ch, s); got != -MaxLLR {
-					t.Errorf("%s: distance %v gives %v, want %v", ch, s.Detector, got, -MaxLLR)
+					t.Errorf("%s: %+v gives %v, want %v", ch, s, got, -MaxLLR)
 				}
 			}
 		}
-		d := 1.5
-		low, high := fuse(ch, Score{Detector: d, HasNet: true, Network: -maxOdds}), fuse(ch, Score{Detector: d, HasNet: true, Network: maxOdds})
-		if !(low < high) {
-			t.Errorf("%s: log-odds of ±%v give %v and %v", ch, maxOdds, low, high)
+		for name, differ := range map[string]func(x float64) Score{
+			"network": func(x float64) Score { return Score{HasNet: true, Network: x} },
+			"base":    func(x float64) Score { return Score{Base: x} },
+		} {
+			if low, high := fuse(ch, differ(-maxOdds)), fuse(ch, differ(maxOdds)); !(low < high) {
+				t.Errorf("%s, %s: ±%v give %v and %v", ch, name, maxOdds, low, high)
+			}
 		}
 		if got := fuse(ch, Score{HasNet: true, Network: nan}); got != -MaxLLR {
 			t.Errorf("%s: log-odds of NaN give %v, want %v", ch, got, -MaxLLR)
 		}
-		if a, b := fuse(ch, Score{Detector: d}), fuse(ch, Score{Detector: d, Network: maxOdds}); a != b {
+		if a, b := fuse(ch, Score{}), fuse(ch, Score{Network: maxOdds}); a != b {
 			t.Errorf("%s: a network that does not know the person moved %v to %v", ch, a, b)
 		}
 	}

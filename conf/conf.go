@@ -33,7 +33,9 @@ type Config struct {
 	Challenge Challenge
 	Policy    Policy
 	Lockout   Lockout
+	Adapt     Adapt
 	Training  Training
+	Audit     Audit
 }
 
 // Daemon says where the daemon lives and how much it tells.
@@ -47,12 +49,24 @@ type Daemon struct {
 // Challenge says what people type, and within which limits.
 type Challenge struct {
 	Phrases     []string      // offered at enrolment, all different
+	Kind        Kind          // what people are asked for after that
+	Shortest    int           // characters of a text made of words, at least
+	Longest     int           // and at most
 	Typings     int           // of each phrase, per enrolment sitting
 	Warmups     int           // typings at the start of a sitting that do not count
 	Corrections int           // allowed in one typing
 	TypingTime  time.Duration // to type one phrase, from its display to Enter
 	Expire      time.Duration // of a challenge given out on the API socket
 }
+
+// Kind is what people are asked for.
+type Kind string
+
+// The kinds of challenge.
+const (
+	Phrases Kind = "phrases" // one of those they enrolled
+	Words   Kind = "words"   // a new text made of their words
+)
 
 // Policy says when typing is believed.
 type Policy struct {
@@ -73,6 +87,13 @@ type Lockout struct {
 	Forget         time.Duration // quiet time after which refusals no longer count
 }
 
+// Adapt says whether and how templates follow their owners' hands.
+type Adapt struct {
+	Enabled bool
+	Window  int // typings of a phrase beside the enrolment
+	PerWeek int // of them that join in any seven days
+}
+
 // Training says how the network is trained.
 type Training struct {
 	Automatic bool          // train after enrolments
@@ -81,6 +102,11 @@ type Training struct {
 	Epochs    int           // at most
 	Patience  int           // epochs without progress
 	Seed      uint64
+}
+
+// Audit says how long decisions are remembered.
+type Audit struct {
+	KeepDays int // 0: for ever
 }
 
 // Default returns the configuration of ksd.toml as shipped.
@@ -133,6 +159,9 @@ func (f *file) keys(c *Config) {
 	f.level("daemon.log_level", &c.Daemon.LogLevel)
 
 	f.phrases("challenge.phrases", &c.Challenge.Phrases)
+	f.kind("challenge.kind", &c.Challenge.Kind)
+	integer(f, "challenge.shortest", &c.Challenge.Shortest, minPhrase, maxPhrase)
+	integer(f, "challenge.longest", &c.Challenge.Longest, minPhrase, maxPhrase)
 	integer(f, "challenge.typings", &c.Challenge.Typings, 3, 20)
 	integer(f, "challenge.warmups", &c.Challenge.Warmups, 0, 10)
 	integer(f, "challenge.corrections", &c.Challenge.Corrections, 0, 10)
@@ -152,12 +181,18 @@ func (f *file) keys(c *Config) {
 	f.duration("lockout.longest", &c.Lockout.Longest, time.Second, 24*time.Hour)
 	f.duration("lockout.forget", &c.Lockout.Forget, time.Second, 7*24*time.Hour)
 
+	f.boolean("adapt.enabled", &c.Adapt.Enabled)
+	integer(f, "adapt.window", &c.Adapt.Window, 1, 50)
+	integer(f, "adapt.per_week", &c.Adapt.PerWeek, 1, 50)
+
 	f.boolean("training.automatic", &c.Training.Automatic)
 	f.duration("training.settle", &c.Training.Settle, 0, time.Hour)
 	f.number("training.impostors", &c.Training.Impostors, 0.1, 100)
 	integer(f, "training.epochs", &c.Training.Epochs, 1, 1000)
 	integer(f, "training.patience", &c.Training.Patience, 1, 1000)
 	integer(f, "training.seed", &c.Training.Seed, 1, 1<<62)
+
+	integer(f, "audit.keep_days", &c.Audit.KeepDays, 0, 36500)
 }
 
 // relations checks the values that must agree with each other.
@@ -166,12 +201,16 @@ func (f *file) relations(c *Config) {
 		"daemon.login_socket", "daemon.api_socket", "two different paths")
 	f.relation(c.Challenge.Expire >= c.Challenge.TypingTime,
 		"challenge.expire", "challenge.typing_time", "expire not shorter than typing_time")
+	f.relation(c.Challenge.Longest >= c.Challenge.Shortest,
+		"challenge.longest", "challenge.shortest", "longest not below shortest")
 	f.relation(c.Policy.MinSamples <= c.Challenge.Typings,
 		"policy.min_samples", "challenge.typings", "min_samples at most typings, so that one sitting enrols")
 	f.relation(c.Lockout.Longest >= c.Lockout.First,
 		"lockout.longest", "lockout.first", "longest not shorter than first")
 	f.relation(c.Lockout.Forget >= c.Lockout.Longest,
 		"lockout.forget", "lockout.longest", "forget not shorter than longest, so that waiting is not forgetting")
+	f.relation(c.Adapt.PerWeek <= c.Adapt.Window,
+		"adapt.per_week", "adapt.window", "per_week at most window, so that the window remembers a week")
 	f.relation(c.Training.Patience <= c.Training.Epochs,
 		"training.patience", "training.epochs", "patience at most epochs")
 }

@@ -71,6 +71,11 @@ var bad = []struct {
 	{"two spaces", "[challenge]\nphrases = [\"cold  water on stones\"]\n", []string{"2 challenge.phrases"}, "single spaces"},
 	{"a phrase twice", "[challenge]\nphrases = [\"cold water on stones\", \"Cold water on stones\"]\n", []string{"2 challenge.phrases"}, "different"},
 	{"two bad phrases", "[challenge]\nphrases = [\"x\", \"cold water on stones\", \"y\"]\n", []string{"2 challenge.phrases", "2 challenge.phrases"}, "12 to 64"},
+	{"kind", "[challenge]\nkind = \"sentences\"\n", []string{"2 challenge.kind"}, `"phrases" or "words"`},
+	{"kind in capitals", "[challenge]\nkind = \"Words\"\n", []string{"2 challenge.kind"}, `"words"`},
+	{"number for a kind", "[challenge]\nkind = 2\n", []string{"2 challenge.kind"}, `"words"`},
+	{"shortest", "[challenge]\nshortest = 11\n", []string{"2 challenge.shortest"}, "12 to 64"},
+	{"longest", "[challenge]\nlongest = 65\n", []string{"2 challenge.longest"}, "12 to 64"},
 	{"typings", "[challenge]\ntypings = 2\n", []string{"2 challenge.typings"}, "3 to 20"},
 	{"warmups", "[challenge]\nwarmups = -1\n", []string{"2 challenge.warmups"}, "0 to 10"},
 	{"corrections", "[challenge]\ncorrections = 11\n", []string{"2 challenge.corrections"}, "0 to 10"},
@@ -94,15 +99,22 @@ var bad = []struct {
 	{"impostors", "[training]\nimpostors = 0.0\n", []string{"2 training.impostors"}, "0.1 to 100"},
 	{"epochs", "[training]\nepochs = 0\n", []string{"2 training.epochs"}, "1 to 1000"},
 	{"patience", "[training]\npatience = 0\n", []string{"2 training.patience"}, "1 to 1000"},
+	{"enabled", "[adapt]\nenabled = \"on\"\n", []string{"2 adapt.enabled"}, "true or false"},
+	{"window", "[adapt]\nwindow = 0\n", []string{"2 adapt.window"}, "1 to 50"},
+	{"per_week", "[adapt]\nper_week = 51\n", []string{"2 adapt.per_week"}, "1 to 50"},
+	{"keep_days", "[audit]\nkeep_days = -1\n", []string{"2 audit.keep_days"}, "0 to 36500"},
 	{"seed of zero", "[training]\nseed = 0\n", []string{"2 training.seed"}, "from 1"},
 
 	// Values that do not go together. A default is never to blame.
 	{"equal sockets", "[daemon]\nlogin_socket = \"/run/x\"\napi_socket = \"/run/./x\"\n", []string{"2 daemon.login_socket"}, "two different"},
 	{"expire against default", "[challenge]\nexpire = \"10s\"\n", []string{"2 challenge.expire"}, "typing_time"},
 	{"default against typing_time", "[challenge]\ntyping_time = \"2m\"\n", []string{"2 challenge.typing_time"}, "not shorter"},
+	{"shortest above longest", "[challenge]\nshortest = 27\n", []string{"2 challenge.shortest"}, "longest not below"},
+	{"longest below shortest", "[challenge]\nlongest = 17\n", []string{"2 challenge.longest"}, "longest not below"},
 	{"min_samples above typings", "[policy]\nmin_samples = 6\n", []string{"2 policy.min_samples"}, "at most typings"},
 	{"longest below first", "[lockout]\nlongest = \"10s\"\n", []string{"2 lockout.longest"}, "not shorter than first"},
 	{"forget below longest", "[lockout]\nforget = \"10m\"\n", []string{"2 lockout.forget"}, "not shorter than longest"},
+	{"per_week above window", "[adapt]\nwindow = 4\n", []string{"2 adapt.window"}, "per_week at most window"},
 	{"patience above epochs", "[training]\nepochs = 5\n", []string{"2 training.epochs"}, "patience at most epochs"},
 
 	{"a wrong value does not go with nothing", "[challenge]\ntypings = 2\n[policy]\nmin_samples = 6\n", []string{"2 challenge.typings"}, "3 to 20"},
@@ -204,10 +216,12 @@ func TestDefault(t *testing.T) {
 	got.Challenge.Phrases = nil
 	want := Config{
 		Daemon:    Daemon{State: "/var/lib/ksd", LoginSocket: "/run/ksd/login.sock", APISocket: "/run/ksd/ksd.sock", LogLevel: slog.LevelInfo},
-		Challenge: Challenge{Typings: 5, Warmups: 3, Corrections: 2, TypingTime: 30 * time.Second, Expire: time.Minute},
+		Challenge: Challenge{Kind: Phrases, Shortest: 18, Longest: 26, Typings: 5, Warmups: 3, Corrections: 2, TypingTime: 30 * time.Second, Expire: time.Minute},
 		Policy:    Policy{Attempts: 2, MaxPhrases: 3, Tries: 3, FMR: 0.01, FNMR: 0.05, MinSamples: 4},
 		Lockout:   Lockout{Failures: 5, SourceFailures: 20, First: 30 * time.Second, Longest: 15 * time.Minute, Forget: time.Hour},
+		Adapt:     Adapt{Enabled: true, Window: 10, PerWeek: 5},
 		Training:  Training{Automatic: true, Settle: 10 * time.Second, Impostors: 1, Epochs: 60, Patience: 8, Seed: 1},
+		Audit:     Audit{KeepDays: 400},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
@@ -280,6 +294,11 @@ var good = []struct {
 	{"whole number for a share", "[training]\nimpostors = 50\n", func(c *Config) { c.Training.Impostors = 50 }},
 	{"at the bounds", "[policy]\nfmr = 0.0001\nfnmr = 0.5\n", func(c *Config) { c.Policy.FMR, c.Policy.FNMR = 0.0001, 0.5 }},
 	{"both sides of a relation", "[challenge]\ntyping_time = \"2m\"\nexpire = \"2m\"\n", func(c *Config) { c.Challenge.TypingTime, c.Challenge.Expire = 2*time.Minute, 2*time.Minute }},
+	{"words", "[challenge]\nkind = \"words\"\nshortest = 20\nlongest = 20\n", func(c *Config) {
+		c.Challenge.Kind, c.Challenge.Shortest, c.Challenge.Longest = Words, 20, 20
+	}},
+	{"nothing grows", "[adapt]\nenabled = false\n", func(c *Config) { c.Adapt.Enabled = false }},
+	{"kept for ever", "[audit]\nkeep_days = 0\n", func(c *Config) { c.Audit.KeepDays = 0 }},
 	{"not automatic", "training.automatic = false\n", func(c *Config) { c.Training.Automatic = false }},
 }
 

@@ -127,6 +127,18 @@ func (f *file) level(key string, dst *slog.Level) {
 	*dst = level
 }
 
+func (f *file) kind(key string, dst *Kind) {
+	const want = `"phrases" or "words"`
+	v, ok := read[string](f, key, want)
+	switch kind := Kind(v); {
+	case !ok:
+	case kind != Phrases && kind != Words:
+		f.fail(key, strconv.Quote(v)+" is not a kind", want)
+	default:
+		*dst = kind
+	}
+}
+
 func (f *file) phrases(key string, dst *[]string) {
 	want := fmt.Sprintf("1 to %d different phrases of %d to %d printable characters, with single spaces inside only",
 		maxPhrases, minPhrase, maxPhrase)

@@ -26,6 +26,12 @@ func (d *Daemon) status(r request) (any, error) {
 	}
 	k := d.known.Load()
 	out.People, out.Model, out.Job = len(k.people), modelInfo(k.file), d.trainer.status()
+	out.Kind = string(d.config.Load().Challenge.Kind)
+	for _, one := range k.people {
+		if one.short(d.config.Load().Challenge.Kind) {
+			out.FewWords++
+		}
+	}
 	return out, nil
 }
 

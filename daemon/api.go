@@ -153,6 +153,8 @@ func (s *apiServer) routes() http.Handler {
 		wire.RouteUser:      d.user,
 		wire.RouteDelete:    d.deleteUser,
 		wire.RouteUnlock:    d.unlock,
+		wire.RouteConfirm:   d.confirmUser,
+		wire.RouteRevert:    d.revertUser,
 		wire.RouteSitting:   d.openSitting,
 		wire.RouteTyping:    d.typing,
 		wire.RouteFinish:    d.finish,

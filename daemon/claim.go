@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"log/slog"
 	"math/big"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"ksd/conf"
 	"ksd/internal/keystroke"
 	"ksd/internal/policy"
+	"ksd/internal/store"
 	"ksd/internal/wire"
 )
 
@@ -27,6 +29,7 @@ type claim struct {
 	channel keystroke.Channel
 	config  conf.Config // as it was when the claim began
 	phrases []string    // that can be asked for
+	pool    *pool       // makes up what is asked for instead; nil: the phrases are
 
 	attempt  int      // from 1; 0 before the first phrase
 	open     bool     // an attempt is under way, and charged for
@@ -64,7 +67,7 @@ func (d *Daemon) newClaim(ctx context.Context, who claimant) *claim {
 	if c.channel == "" {
 		c.channel = k.channel()
 	}
-	if c.phrases = k.phrases[c.channel]; len(c.phrases) == 0 {
+	if c.phrases, c.pool = k.phrases[c.channel], k.pools[c.channel]; len(c.phrases) == 0 {
 		c.end(ctx, wire.Unenrolled)
 	}
 	return c
@@ -84,7 +87,7 @@ func (d *Daemon) sameAccount(user string, k *known) bool {
 // most is how many phrases an attempt may take: the same one twice says little
 // new.
 func (c *claim) most() int {
-	if len(c.phrases) == 1 {
+	if c.pool == nil && len(c.phrases) == 1 {
 		return 1
 	}
 	return c.config.Policy.MaxPhrases
@@ -102,9 +105,28 @@ func (c *claim) ask(ctx context.Context) string {
 		return ""
 	}
 	if c.asked == "" {
-		c.asked = c.pick()
+		c.next(ctx)
 	}
 	return c.asked
+}
+
+// next decides what to ask for.
+func (c *claim) next(ctx context.Context) {
+	if c.pool == nil {
+		c.asked = c.pick()
+		return
+	}
+	text, err := c.d.newText(ctx, c.user, c.pool)
+	if errors.Is(err, store.ErrNotFound) { // deleted meanwhile
+		c.end(ctx, wire.Unenrolled)
+		return
+	}
+	if err != nil {
+		c.d.world.Log.Error("no text to ask for", slog.Any("error", err))
+		c.end(ctx, wire.Failed)
+		return
+	}
+	c.asked = text
 }
 
 // begin begins the next attempt: it is charged for now.

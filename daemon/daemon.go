@@ -82,6 +82,8 @@ type Daemon struct {
 	limits    *limits
 	turning   chan struct{} // holds one for each connection being turned away
 	trainer   *trainer
+	renewal   *later // of the templates
+	pruning   *later // of the audit log
 
 	learning sync.Mutex // one change of known at a time
 	judging  sync.Mutex // one typing is judged at a time, so that copies cannot race
@@ -101,6 +103,8 @@ func New(ctx context.Context, o Options) (_ *Daemon, err error) {
 	}
 	d.config.Store(&o.Config)
 	d.trainer = &trainer{d: d}
+	d.renewal = &later{world: d.world, do: d.renew}
+	d.pruning = &later{world: d.world, do: d.prune}
 	defer func() {
 		if err != nil {
 			_ = d.close()
@@ -164,6 +168,7 @@ func (d *Daemon) Serve(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { login.serve(hard) })
 	wg.Go(func() { api.serve(d.listeners.API) })
+	d.pruning.ask(firstPrune)
 	close(d.ready)
 	d.notify(notifyReady)
 	d.world.Log.Info("ready", slog.String("version", d.version))
@@ -177,6 +182,8 @@ func (d *Daemon) Serve(ctx context.Context) error {
 	d.trainer.close()
 	api.shutdown(hard)
 	wg.Wait()
+	d.renewal.close()
+	d.pruning.close()
 	d.world.Log.Info("stopped")
 	return nil
 }
@@ -200,7 +207,7 @@ func (d *Daemon) Reload() {
 	}
 	d.config.Store(&c)
 	d.world.Log.Info("configuration reloaded")
-	if err := d.learn(context.Background()); err != nil { // min_samples may have changed
+	if err := d.learn(context.Background()); err != nil { // min_samples or adapt may have changed
 		d.world.Log.Error("cannot read the samples", slog.Any("error", err))
 	}
 }

@@ -102,9 +102,13 @@ func (c *claim) suspect(ctx context.Context, s keystroke.Sample, score model.Sco
 	if err != nil {
 		return "", err
 	}
+	earlier := slices.Clone(c.probes)
+	for _, p := range probes {
+		earlier = append(earlier, p.Sample)
+	}
 	near := score.NearCopy ||
-		slices.ContainsFunc(probes, func(p store.Probe) bool { return model.NearCopy(s, p.Sample) }) ||
-		slices.ContainsFunc(c.probes, func(p keystroke.Sample) bool { return model.NearCopy(s, p) })
+		slices.ContainsFunc(earlier, func(e keystroke.Sample) bool { return model.NearCopy(s, e) }) ||
+		c.pool != nil && model.Spliced(s, earlier)
 	switch {
 	case near:
 		return "copy", nil
@@ -128,6 +132,7 @@ func (c *claim) accepted(ctx context.Context) {
 			c.d.world.Log.Error("probe not kept", slog.Any("error", err))
 		}
 	}
+	c.grow(ctx)
 	c.probes = nil
 }
 
@@ -159,9 +164,11 @@ func (c *claim) end(ctx context.Context, code wire.Code) {
 	}
 }
 
-// charged ends an attempt that was not accepted: it counts against its source.
+// charged ends an attempt that was not accepted: it counts against its source,
+// and confirms nothing.
 func (c *claim) charged(ctx context.Context) {
 	c.open = false
+	c.unconfirmed(ctx)
 	_, err := c.d.store.RecordFailure(ctx, sourceSubject(c.source), c.d.world.Now(), c.config.Lockout.Forget)
 	if err != nil {
 		c.d.world.Log.Error("refusal not counted", slog.Any("error", err))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"ksd/conf"
 	"ksd/internal/keystroke"
 	"ksd/internal/model"
 	"ksd/internal/store"
@@ -23,6 +24,9 @@ type known struct {
 	uid int // of the account at its enrolment, -1 if unknown
 	// phrases that can be asked for, by channel, in the order first typed.
 	phrases map[keystroke.Channel][]string
+	// pools that make up texts instead, by channel, where that is wanted and the
+	// words suffice.
+	pools map[keystroke.Channel]*pool
 }
 
 // channel returns the channel with the most phrases, "" if there is none.
@@ -49,22 +53,33 @@ func (d *Daemon) relearn(ctx context.Context, file *model.File) error {
 	if err != nil {
 		return err
 	}
-	v, err := d.model.NewVerifier(forModel(people), file)
+	v, err := d.model.NewVerifier(forModel(people, d.config.Load().Adapt.Enabled), file)
 	if err != nil {
 		return err
 	}
 	k := &knowledge{verifier: v, file: file, people: map[string]*known{}}
-	least := d.config.Load().Policy.MinSamples
+	c, pools := d.config.Load(), pools{}
 	for _, p := range people {
-		k.people[p.Name] = &known{uid: p.UID, phrases: phrasesOf(p, least)}
+		one := &known{uid: p.UID, phrases: phrasesOf(p, c.Policy.MinSamples)}
+		if c.Challenge.Kind == conf.Words {
+			one.pools = pools.of(one.phrases, c.Challenge)
+		}
+		k.people[p.Name] = one
 	}
 	d.known.Store(k)
 	return nil
 }
 
+// short reports whether k is asked for phrases because its words make too few
+// texts.
+func (k *known) short(kind conf.Kind) bool {
+	return kind == conf.Words && k.channel() != "" && k.pools[k.channel()] == nil
+}
+
 // forModel returns the finished sittings of people without warm-ups. An open
-// sitting teaches nothing: it may be somebody else's, begun and left.
-func forModel(people []store.Person) []model.Person {
+// sitting teaches nothing: it may be somebody else's, begun and left. What
+// joined at logins comes last, as a sitting of its own, if it is to count.
+func forModel(people []store.Person, grown bool) []model.Person {
 	var out []model.Person
 	for _, p := range people {
 		var sittings []model.Sitting
@@ -73,6 +88,9 @@ func forModel(people []store.Person) []model.Person {
 				sittings = append(sittings, model.Sitting{ID: s.ID, Samples: samples})
 			}
 		}
+		if len(sittings) > 0 && len(p.Grown) > 0 && grown {
+			sittings = append(sittings, grownSitting(p.Grown))
+		}
 		if len(sittings) > 0 {
 			out = append(out, model.Person{Name: p.Name, Sittings: sittings})
 		}
@@ -80,9 +98,19 @@ func forModel(people []store.Person) []model.Person {
 	return out
 }
 
+// grownSitting returns typings that joined as a sitting. Its ID is none of the
+// store's, which count from 1.
+func grownSitting(grown []store.Grown) model.Sitting {
+	var out model.Sitting
+	for _, g := range grown {
+		out.Samples = append(out.Samples, g.Sample)
+	}
+	return out
+}
+
 // phrasesOf returns the phrases that p typed at least so often in finished
-// sittings, by channel. As in model.NewVerifier, typings with releases serve a
-// terminal that shows none as well: else their owner would not be enrolled there.
+// sittings, by channel. As in model.NewVerifier, typings serve every channel that
+// shows no more than theirs: else their owner would not be enrolled there.
 func phrasesOf(p store.Person, least int) map[keystroke.Channel][]string {
 	type text struct {
 		channel keystroke.Channel
@@ -109,8 +137,11 @@ func phrasesOf(p store.Person, least int) map[keystroke.Channel][]string {
 
 // seenOn returns the channels that a typing on ch makes a template for.
 func seenOn(ch keystroke.Channel) []keystroke.Channel {
-	if ch == keystroke.Full {
-		return []keystroke.Channel{keystroke.Full, keystroke.Press}
+	switch ch {
+	case keystroke.Full:
+		return []keystroke.Channel{keystroke.Full, keystroke.Press, keystroke.SSHPress}
+	case keystroke.Press:
+		return []keystroke.Channel{keystroke.Press, keystroke.SSHPress}
 	}
 	return []keystroke.Channel{ch}
 }

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"sync"
 
+	"golang.org/x/sys/unix"
+
 	"ksd/conf"
 	"ksd/internal/store"
 )
@@ -131,6 +133,11 @@ func run(ctx context.Context, env Env, f flags, c conf.Config) error {
 	// One more than there are processors: training keeps those busy, and a key
 	// that waits for one is stamped 10 ms late.
 	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
+	// No core, also to a handler that is a pipe, and nobody but root looks into
+	// the memory: templates and what was typed are in it.
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		return fmt.Errorf("closing the memory to others: %w", err)
+	}
 	level := new(slog.LevelVar)
 	level.Set(c.Daemon.LogLevel)
 	log := NewLog(env.Stderr, level, env.Getenv("JOURNAL_STREAM") != "")

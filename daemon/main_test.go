@@ -366,6 +366,31 @@ func TestServiceManager(t *testing.T) {
 	}
 }
 
+// TestMemoryIsClosed looks who owns ksdd's memory file: root, though it runs as
+// somebody else. The kernel gives it to root exactly where no core is written
+// and nobody else may attach (PR_SET_DUMPABLE in prctl(2)).
+func TestMemoryIsClosed(t *testing.T) {
+	folder := stateFolder(t, "")
+	above := filepath.Dir(folder)
+	k := startKsdd(t, folder, func(cmd *exec.Cmd) {
+		if os.Geteuid() != 0 {
+			return
+		}
+		const nobody = 65534
+		exe := filepath.Join(above, "ksdd") // the test binary lies where nobody may not go
+		if err := errors.Join(copyFile(os.Args[0], exe), os.Chown(above, nobody, nobody)); err != nil {
+			t.Fatal(err)
+		}
+		cmd.Path, cmd.Dir = exe, "/"
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	})
+	info := must(os.Stat(fmt.Sprintf("/proc/%d/mem", k.Process.Pid)))(t)
+	if uid := info.Sys().(*syscall.Stat_t).Uid; uid != 0 {
+		t.Errorf("the memory of ksdd belongs to uid %d", uid)
+	}
+	k.stop(t)
+}
+
 // TestBadActivation passes descriptors that are not what they are called.
 func TestBadActivation(t *testing.T) {
 	l := must(net.ListenUnix("unix", &net.UnixAddr{Name: filepath.Join(t.TempDir(), "s"), Net: "unix"}))(t)

@@ -64,10 +64,15 @@ func (d *Daemon) describe(ctx context.Context, p store.Person) (wire.Person, err
 		}
 		out.Samples += len(s.Counted())
 	}
+	out.Grown, out.Waiting = len(p.Grown), len(p.Waiting)
+	if out.Grown > 0 {
+		out.GrownSince = p.Grown[0].Joined
+	}
 	k := d.known.Load()
 	if one := k.people[p.Name]; one != nil {
 		if ch := one.channel(); ch != "" {
 			out.Enrolled, out.Channel, out.Phrases = true, string(ch), one.phrases[ch]
+			out.Words, out.FewWords = one.pools[ch] != nil, one.short(d.config.Load().Challenge.Kind)
 		}
 	}
 	out.Trained = k.file != nil && slices.Contains(k.file.People, p.Name)

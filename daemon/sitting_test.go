@@ -172,6 +172,33 @@ func TestSittingBelongsToItsConnection(t *testing.T) {
 	wantCode(t, "after the person was deleted", err, wire.CodeUnenrolled)
 }
 
+// TestEarlySittingIsNotResumed leaves a sitting open, enrols on another channel,
+// and opens one again with proof: what a guest typed before the enrolment is not
+// in it, and the guest's connection cannot go on.
+func TestEarlySittingIsNotResumed(t *testing.T) {
+	d := ksdtest.Start(t)
+	d.UID("ana")
+	ana, guest := d.Client(), d.Client()
+	early := openPress(t, guest, "ana")
+	hands := ksdtest.NewTypist(2, 2*tempo)
+	early.Next = must(guest.Type(t.Context(), early.ID, wire.Typing{Sample: hands.Sample(early.Next.Phrase)}))(t).Next
+	d.Clock.Advance(time.Minute)
+	own := ksdtest.NewTypist(1, tempo)
+	var samples []keystroke.Sample
+	for _, p := range d.Config.Challenge.Phrases {
+		for range d.Config.Policy.MinSamples {
+			samples = append(samples, own.Sample(p))
+		}
+	}
+	must(ana.Import(t.Context(), wire.Import{People: []wire.ImportPerson{{User: "ana", Sittings: [][]keystroke.Sample{samples}}}}))(t)
+	d.Clock.Advance(time.Minute)
+	if s := openPress(t, ana, "ana"); s.Resumed || s.Next.Done != 0 {
+		t.Errorf("after the enrolment a sitting goes on: %+v", s)
+	}
+	_, err := guest.Type(t.Context(), early.ID, wire.Typing{Sample: hands.Sample(early.Next.Phrase)})
+	wantCode(t, "the guest goes on", err, wire.CodeNotFound)
+}
+
 // TestPhrasesChange changes the configured phrases in the middle of a sitting:
 // it is completed with the new ones, and what was typed is kept.
 func TestPhrasesChange(t *testing.T) {

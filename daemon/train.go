@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"time"
 
 	"ksd/internal/audit"
 	"ksd/internal/model"
@@ -42,6 +43,20 @@ func (t *trainer) schedule() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.plan()
+}
+
+// networkAge is how old a network gets before it follows what joined.
+const networkAge = 24 * time.Hour
+
+// refresh is schedule for news that can wait: it stops no run and puts none
+// off, and nothing follows where there is no network or it is young.
+func (t *trainer) refresh() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	file := t.d.known.Load().file
+	if t.cancel == nil && t.pending == nil && file != nil && t.d.world.Now().Sub(file.Trained) >= networkAge {
+		t.plan()
+	}
 }
 
 // plan is schedule with t.mu held.
@@ -146,7 +161,7 @@ func (t *trainer) train(ctx context.Context, o order) (report *wire.TrainingRepo
 	if o.seed != 0 {
 		opts.Seed = o.seed
 	}
-	file, err := d.model.Retrain(ctx, forModel(people), d.known.Load().file, start, opts, func(p model.Progress) {
+	file, err := d.model.Retrain(ctx, forModel(people, d.config.Load().Adapt.Enabled), d.known.Load().file, start, opts, func(p model.Progress) {
 		t.show(p)
 		o.progress(wire.Progress{
 			Stage: p.Stage, Epoch: p.Epoch, Epochs: p.Epochs, Done: p.Done,

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"ksd/internal/cli"
+	"ksd/internal/wire"
 )
 
 var statusCommand = command{
@@ -24,9 +25,18 @@ var statusCommand = command{
 			if job == "" {
 				job = "nothing"
 			}
-			rows = append(rows, []string{"people", fmt.Sprint(s.People)}, []string{"model", modelLine(s.Model)}, []string{"doing", job})
+			rows = append(rows, []string{"people", fmt.Sprint(s.People)}, []string{"asked for", kindLine(s)},
+				[]string{"model", modelLine(s.Model)}, []string{"doing", job})
 		}
 		cli.Table(q.env.Stdout, []string{"ksdd", s.Version}, rows)
 		return cli.ExitOK, nil
 	},
+}
+
+// kindLine says what people are asked for.
+func kindLine(s wire.Status) string {
+	if s.FewWords == 0 {
+		return s.Kind
+	}
+	return fmt.Sprintf("%s; too few of them for %d, who are asked for phrases", s.Kind, s.FewWords)
 }

@@ -11,6 +11,10 @@ import (
 
 var usersCommand = command{
 	name: "users", args: "[USER] [--json]", summary: "who is enrolled, and how it goes with them", most: 1,
+	detail: `Typings are those that count: of the sittings, and after a + those that joined
+at logins. With USER it says since when, what waits to join, and whether it is
+asked for texts made of words.
+`,
 	run: func(ctx context.Context, q request) (int, error) {
 		people, err := people(ctx, q)
 		if err != nil {
@@ -28,6 +32,10 @@ var usersCommand = command{
 			rows = append(rows, personRow(p, q.env.Now()))
 		}
 		cli.Table(q.env.Stdout, []string{"user", "state", "typings>", "sittings>", "captured", "network", "recognised", "refused>"}, rows)
+		if len(q.words) > 0 {
+			tellKind(q.env, people[0])
+			tellGrowth(q.env, people[0])
+		}
 		return cli.ExitOK, nil
 	},
 }
@@ -56,7 +64,36 @@ func personRow(p wire.Person, now time.Time) []string {
 	if p.Trained {
 		network = "yes"
 	}
-	return []string{p.User, state, fmt.Sprint(p.Samples), fmt.Sprint(p.Sittings), p.Channel, network, moment(p.Last), fmt.Sprint(p.Failures)}
+	return []string{p.User, state, counted(p), fmt.Sprint(p.Sittings), p.Channel, network, moment(p.Last), fmt.Sprint(p.Failures)}
+}
+
+// counted returns how many typings count, and how many of them grew.
+func counted(p wire.Person) string {
+	if p.Grown == 0 {
+		return fmt.Sprint(p.Samples)
+	}
+	return fmt.Sprintf("%d+%d", p.Samples, p.Grown)
+}
+
+// tellKind says what the person is asked for, where that is not a phrase or
+// ought not to be.
+func tellKind(env cli.Env, p wire.Person) {
+	switch {
+	case p.Words:
+		env.Info("%s is asked for new texts made of the words of its phrases", p.User)
+	case p.FewWords:
+		env.Info("%s is asked for its phrases: their words make too few texts", p.User)
+	}
+}
+
+// tellGrowth says what joined since the enrolment, if anything did or waits to.
+func tellGrowth(env cli.Env, p wire.Person) {
+	if p.Grown > 0 {
+		env.Info("%s joined at logins, the oldest of them on %s", typings(p.Grown), moment(p.GrownSince))
+	}
+	if p.Waiting > 0 {
+		env.Info("%s of the last login will join once the next login is accepted too", typings(p.Waiting))
+	}
 }
 
 // moment shows a time in the zone of the machine, "" if there is none.

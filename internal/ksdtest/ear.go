@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,7 +18,8 @@ import (
 
 // Ear is a model for tests of everything but the model: it hears the tempo and
 // nothing else. With r the ratio of a typing's mean press-press interval to
-// that of its owner's samples of the phrase, either way round, so at least 1:
+// that of its owner's samples of the phrase, or of all for a text that is made of
+// their words, either way round, so at least 1:
 //
 //	r < 1.25          surely the owner (LLR +MaxLLR)
 //	1.25 ≤ r < 1.6    cannot tell (LLR 0)
@@ -141,10 +143,7 @@ func (t *tempos) Score(person string, s keystroke.Sample) (model.Score, error) {
 	if len(own) == 0 {
 		return model.Score{}, model.ErrUnenrolled
 	}
-	own = slices.DeleteFunc(slices.Clone(own), func(o keystroke.Sample) bool {
-		return o.Phrase != s.Phrase || o.Channel != s.Channel
-	})
-	if len(own) == 0 {
+	if own = typingsOf(own, s); len(own) == 0 {
 		return model.Score{}, model.ErrPhrase
 	}
 	score := model.Score{
@@ -161,6 +160,26 @@ func (t *tempos) Score(person string, s keystroke.Sample) (model.Score, error) {
 		score.LLR, score.Detector = -model.MaxLLR, 3
 	}
 	return score, nil
+}
+
+// typingsOf returns the samples of the phrase of s on its channel or, if there
+// are none and s is made of their words, all samples on the channel.
+func typingsOf(own []keystroke.Sample, s keystroke.Sample) (same []keystroke.Sample) {
+	var phrases []string
+	on := slices.DeleteFunc(slices.Clone(own), func(o keystroke.Sample) bool { return o.Channel != s.Channel })
+	for _, o := range on {
+		phrases = append(phrases, o.Phrase)
+		if o.Phrase == s.Phrase {
+			same = append(same, o)
+		}
+	}
+	words := model.Words(phrases)
+	for _, w := range strings.Split(s.Phrase, " ") {
+		if same != nil || !slices.Contains(words, w) {
+			return same
+		}
+	}
+	return on
 }
 
 // tempo returns the mean press-press interval of a sample.

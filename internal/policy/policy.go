@@ -2,9 +2,10 @@
 // input, no output, no clock of its own. Whatever it cannot make sense of, it
 // denies, and the zero value of everything in it denies too.
 //
-// Three rules live here: when the phrases typed so far are enough to decide
-// (Decide), whether a typed line may be judged at all (CheckText), and how long
-// somebody who was refused too often has to wait (Lockout).
+// Four rules live here: when the phrases typed so far are enough to decide
+// (Decide), whether a typed line may be judged at all (CheckText), how long
+// somebody who was refused too often has to wait (Lockout), and which typings
+// templates grow by (Growth).
 package policy
 
 import "math"

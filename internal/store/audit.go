@@ -52,6 +52,20 @@ func (s *Store) Audit(ctx context.Context, user string, limit int) ([]AuditEntry
 	return out, err
 }
 
+// PruneAudit deletes the entries from before a time and returns how many those
+// were.
+func (s *Store) PruneAudit(ctx context.Context, before time.Time) (n int64, err error) {
+	err = s.update(ctx, "prune audit log", func(tx *sql.Tx) error {
+		res, err := tx.ExecContext(ctx, "DELETE FROM audit WHERE at < ?", micros(before))
+		if err != nil {
+			return err
+		}
+		n, err = res.RowsAffected()
+		return err
+	})
+	return n, err
+}
+
 func scanAudit(rows *sql.Rows) (e AuditEntry, err error) {
 	var at int64
 	err = rows.Scan(&at, &e.Event, &e.User, &e.Actor, &e.Service, &e.Source, &e.Outcome, &e.Score, &e.Model)

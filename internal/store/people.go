@@ -20,6 +20,8 @@ type Person struct {
 	Created  time.Time
 	Last     time.Time // of the newest probe, zero if there is none
 	Sittings []Sitting // in the order opened
+	Grown    []Grown   // that joined, in the order they did
+	Waiting  []Grown   // of the last accepted login, for the next one to confirm
 }
 
 // Sitting is one enrolment sitting of a person on one channel.
@@ -86,6 +88,9 @@ func (s *Store) people(ctx context.Context, where string, args ...any) ([]Person
 			if p.Sittings, err = sittings(ctx, tx, "people.name = ?", p.Name); err != nil {
 				return err
 			}
+			if p.Grown, p.Waiting, err = grown(ctx, tx, p.Name); err != nil {
+				return fmt.Errorf("person %q: %w", p.Name, err)
+			}
 		}
 		return nil
 	})
@@ -103,8 +108,8 @@ func scanPerson(rows *sql.Rows) (p Person, err error) {
 	return p, err
 }
 
-// DeletePerson deletes a person with all sittings, samples and probes, and
-// overwrites them on disk. The audit log and the lock-out stay. Error:
+// DeletePerson deletes a person with all sittings, samples, probes and grown
+// typings, and overwrites them on disk. The audit log and the lock-out stay. Error:
 // ErrNotFound.
 func (s *Store) DeletePerson(ctx context.Context, name string) error {
 	what := fmt.Sprintf("delete person %q", name)
@@ -115,8 +120,12 @@ func (s *Store) DeletePerson(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	// The log still holds the old pages until they are written back.
-	_, err = s.write.ExecContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)")
+	return s.checkpoint(ctx, what)
+}
+
+// checkpoint writes the log back, which holds old pages until then.
+func (s *Store) checkpoint(ctx context.Context, what string) error {
+	_, err := s.write.ExecContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)")
 	return place(what, err)
 }
 

@@ -131,6 +131,47 @@ func TestSittingResumes(t *testing.T) {
 	}
 }
 
+// What was typed before there was an enrolment may be somebody else's, and is
+// not resumed after it: neither on another channel nor as another account's.
+func TestSittingFromBeforeTheEnrolment(t *testing.T) {
+	s, _ := open(t)
+	ctx := t.Context()
+	early := must(s.OpenSitting(ctx, "ana", 1, keystroke.Press, at(0)))
+	bens := must(s.OpenSitting(ctx, "ben", 2, keystroke.Press, at(0)))
+	first := must(s.OpenSitting(ctx, "ana", 1, keystroke.Full, at(1)))
+	if err := errors.Join(
+		s.AddSample(ctx, early.ID, sample(3)), s.AddSample(ctx, bens.ID, sample(3)),
+		s.CloseSitting(ctx, first.ID, at(9)),
+	); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.OpenSitting(ctx, "ana", 7, keystroke.Press, at(10)); !errors.Is(err, ErrOtherUID) {
+		t.Errorf("another account: %v", err)
+	}
+	if p := must(s.Person(ctx, "ana")); len(p.Sittings) != 2 {
+		t.Errorf("another account's request left %+v", p.Sittings)
+	}
+	late := must(s.OpenSitting(ctx, "ana", 1, keystroke.Press, at(10)))
+	if len(late.Samples) != 0 || !late.Opened.Equal(at(10)) {
+		t.Errorf("after the enrolment %+v was resumed", late)
+	}
+	if p := must(s.Person(ctx, "ana")); len(p.Sittings) != 2 {
+		t.Errorf("sittings %+v, want the finished one and the new one", p.Sittings)
+	}
+	if err := s.AddSample(ctx, early.ID, sample(3)); early.ID != late.ID && !errors.Is(err, ErrNotFound) {
+		t.Errorf("the old sitting goes on: %v", err)
+	}
+	if err := s.AddSample(ctx, late.ID, sample(3)); err != nil {
+		t.Fatal(err)
+	}
+	if again := must(s.OpenSitting(ctx, "ana", 1, keystroke.Press, at(11))); len(again.Samples) != 1 {
+		t.Errorf("one from after the enrolment was not resumed: %+v", again)
+	}
+	if again := must(s.OpenSitting(ctx, "ben", 2, keystroke.Press, at(11))); len(again.Samples) != 1 {
+		t.Errorf("ben's, who is not enrolled, was not resumed: %+v", again)
+	}
+}
+
 // Whatever a keyboard can do comes back as it was.
 func TestSampleComesBackWhole(t *testing.T) {
 	s, _ := open(t)
@@ -194,6 +235,7 @@ func TestDeletePerson(t *testing.T) {
 			if err := errors.Join(
 				s.AddSample(ctx, sitting.ID, Sample{Sample: typed(phrase, 100+n)}),
 				s.AddProbe(ctx, name, Probe{Sample: typed(phrase, 50)}),
+				login(ctx, s, name, phrase, at(n)),
 				s.CloseSitting(ctx, sitting.ID, noon),
 			); err != nil {
 				t.Fatal(err)
@@ -219,7 +261,7 @@ func TestDeletePerson(t *testing.T) {
 	if _, err := s.Person(ctx, "ana"); !errors.Is(err, ErrNotFound) {
 		t.Errorf("ana: %v", err)
 	}
-	for table, want := range map[string]int{"people": 1, "sittings": 5, "samples": 5, "probes": 5, "audit": 2, "lockouts": 2} {
+	for table, want := range map[string]int{"people": 1, "sittings": 5, "samples": 5, "probes": 5, "grown": 5, "audit": 2, "lockouts": 2} {
 		var got int
 		if err := s.read.QueryRow("SELECT count(*) FROM " + table).Scan(&got); err != nil || got != want {
 			t.Errorf("%s has %d rows, %v, want %d", table, got, err, want)

@@ -12,7 +12,9 @@ import (
 
 // OpenSitting returns the open sitting of a person on a channel with all that
 // was typed in it, or opens one. The person is added where it is new; uid is
-// that of the account, -1 if unknown. Errors: ErrOtherUID, ErrInvalid.
+// that of the account, -1 if unknown. A sitting from before the person's first
+// one was closed may be somebody else's: it is deleted and not resumed. Errors:
+// ErrOtherUID, ErrInvalid.
 func (s *Store) OpenSitting(ctx context.Context, person string, uid int, ch keystroke.Channel, at time.Time) (Sitting, error) {
 	var out []Sitting
 	what := fmt.Sprintf("open sitting of %q", person)
@@ -22,6 +24,11 @@ func (s *Store) OpenSitting(ctx context.Context, person string, uid int, ch keys
 		}
 		id, err := enrolled(ctx, tx, person, uid, at)
 		if err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, `
+			DELETE FROM sittings WHERE person = ?1 AND channel = ?2 AND closed IS NULL
+			AND opened < (SELECT min(closed) FROM sittings WHERE person = ?1)`, id, ch); err != nil {
 			return err
 		}
 		if _, err := tx.ExecContext(ctx, `

@@ -20,6 +20,8 @@ const (
 	RouteUser      = "GET /v1/users/{user}"          // self    → Person
 	RouteDelete    = "DELETE /v1/users/{user}"       // self, proved → Person as it was
 	RouteUnlock    = "POST /v1/users/{user}/unlock"  // admin   → Person
+	RouteConfirm   = "POST /v1/users/{user}/confirm" // admin   → Growth
+	RouteRevert    = "POST /v1/users/{user}/revert"  // admin   → Person as it was
 	RouteSitting   = "POST /v1/sittings"             // self, proved: SittingRequest → Sitting
 	RouteTyping    = "POST /v1/sittings/{id}/typing" // its opener: Typing → TypingResult
 	RouteFinish    = "POST /v1/sittings/{id}/finish" // its opener → Person
@@ -39,28 +41,43 @@ const ProofLifetime = 5 * time.Minute
 
 // Status answers RouteStatus.
 type Status struct {
-	Version string     `json:"version"`
-	Uptime  int64      `json:"uptime_s"`
-	Admin   bool       `json:"admin"`            // whether the caller is an administrator
-	User    string     `json:"user"`             // the caller's account
-	People  int        `json:"people,omitempty"` // admin only
-	Model   *ModelInfo `json:"model,omitempty"`  // admin only
-	Job     string     `json:"job,omitempty"`    // what runs in the background, "" if nothing; admin only
+	Version string `json:"version"`
+	Uptime  int64  `json:"uptime_s"`
+	Admin   bool   `json:"admin"`            // whether the caller is an administrator
+	User    string `json:"user"`             // the caller's account
+	People  int    `json:"people,omitempty"` // admin only
+	Kind    string `json:"kind,omitempty"`   // of challenge, "phrases" or "words"; admin only
+	// FewWords is how many people are asked for phrases although Kind is "words";
+	// admin only.
+	FewWords int        `json:"few_words,omitempty"`
+	Model    *ModelInfo `json:"model,omitempty"` // admin only
+	Job      string     `json:"job,omitempty"`   // what runs in the background, "" if nothing; admin only
 }
 
 // Person is what the daemon tells about one enrolled account.
 type Person struct {
 	User        string    `json:"user"`
-	Enrolled    bool      `json:"enrolled"`           // whether it can be challenged
-	Sittings    int       `json:"sittings"`           // finished and open
-	Samples     int       `json:"samples"`            // that count: no warm-ups
-	Phrases     []string  `json:"phrases,omitempty"`  // that it can be challenged with
-	Channel     string    `json:"channel,omitempty"`  // of the templates
-	Since       time.Time `json:"since,omitzero"`     // of the first sample
-	Last        time.Time `json:"last,omitzero"`      // of the last accepted challenge
-	Failures    int       `json:"failures,omitempty"` // refusals since then
+	Enrolled    bool      `json:"enrolled"`             // whether it can be challenged
+	Sittings    int       `json:"sittings"`             // finished and open
+	Samples     int       `json:"samples"`              // that count: no warm-ups
+	Grown       int       `json:"grown,omitempty"`      // typings that joined at logins
+	GrownSince  time.Time `json:"grown_since,omitzero"` // when the oldest of those did
+	Waiting     int       `json:"waiting,omitempty"`    // typings of the last login, to be confirmed by the next
+	Phrases     []string  `json:"phrases,omitempty"`    // that it can be challenged with
+	Words       bool      `json:"words,omitempty"`      // it is challenged with texts made of their words
+	FewWords    bool      `json:"few_words,omitempty"`  // it would be, but they make too few texts
+	Channel     string    `json:"channel,omitempty"`    // of the templates
+	Since       time.Time `json:"since,omitzero"`       // of the first sample
+	Last        time.Time `json:"last,omitzero"`        // of the last accepted challenge
+	Failures    int       `json:"failures,omitempty"`   // refusals since then
 	LockedUntil time.Time `json:"locked_until,omitzero"`
 	Trained     bool      `json:"trained"` // whether the loaded network knows it
+}
+
+// Growth answers RouteConfirm.
+type Growth struct {
+	Waited int `json:"waited"` // typings that waited to be confirmed
+	Joined int `json:"joined"` // those of them that joined
 }
 
 // SittingRequest opens or resumes an enrolment sitting.

@@ -36,6 +36,18 @@ func (c *Client) Unlock(ctx context.Context, user string) (Person, error) {
 	return ask[Person](ctx, c, RouteUnlock, user, nil)
 }
 
+// Confirm gives root's word that a person's last login was its owner's.
+// Administrators only.
+func (c *Client) Confirm(ctx context.Context, user string) (Growth, error) {
+	return ask[Growth](ctx, c, RouteConfirm, user, nil)
+}
+
+// Revert throws away what grew of a person's templates at logins and returns the
+// person as it was. Administrators only.
+func (c *Client) Revert(ctx context.Context, user string) (Person, error) {
+	return ask[Person](ctx, c, RouteRevert, user, nil)
+}
+
 // OpenSitting opens an enrolment sitting, or resumes the one that broke off.
 func (c *Client) OpenSitting(ctx context.Context, r SittingRequest) (Sitting, error) {
 	return ask[Sitting](ctx, c, RouteSitting, "", r)

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"strings"
 
-	"ksd/internal/bench"
 	"ksd/internal/cli"
 	"ksd/internal/wire"
 )
@@ -28,9 +27,10 @@ type command struct {
 // with its command value and a line here.
 func commands() []command {
 	return []command{
-		statusCommand, usersCommand, verifyCommand, unlockCommand, deleteCommand, auditCommand,
+		statusCommand, usersCommand, verifyCommand, unlockCommand, deleteCommand,
+		confirmCommand, revertCommand, auditCommand,
 		modelCommand, retrainCommand, importCommand, checkConfigCommand,
-		benchCommand, populationCommand,
+		benchCommand, populationCommand, trainBaseCommand,
 	}
 }
 
@@ -46,7 +46,7 @@ type options struct {
 
 	note, channel string
 	skip          int
-	bench         bench.PhraseOptions
+	bench         benchOptions
 }
 
 // request is what a subcommand is asked to do. client is nil for local ones.

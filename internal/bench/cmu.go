@@ -16,10 +16,10 @@ import (
 // CMUResult is one detector on the CMU benchmark.
 type CMUResult struct {
 	Detector     string  `json:"detector"`
-	EER          float64 `json:"eer"`    // mean over subjects of each one's own
-	EERSD        float64 `json:"eer_sd"` // its standard deviation over subjects
-	PublishedEER float64 `json:"published_eer"`
-	PublishedSD  float64 `json:"published_eer_sd"`
+	EER          float64 `json:"eer"`                     // mean over subjects of each one's own
+	EERSD        float64 `json:"eer_sd"`                  // its standard deviation over subjects
+	PublishedEER float64 `json:"published_eer,omitempty"` // 0: nobody published one
+	PublishedSD  float64 `json:"published_eer_sd,omitempty"`
 	People       int     `json:"people"`
 }
 
@@ -52,21 +52,9 @@ var ErrProtocol = errors.New("data do not fit the protocol")
 // protocol. It is the evaluator's own test: any other figure than the
 // published one is a bug in it.
 func CMU(reps []corpus.Repetition) ([]CMUResult, error) {
-	var order []string
-	rows := map[string][][]float64{}
-	for _, r := range reps {
-		if rows[r.Subject] == nil {
-			order = append(order, r.Subject)
-		}
-		rows[r.Subject] = append(rows[r.Subject], r.Features[:])
-	}
-	if len(order) < 2 {
-		return nil, fmt.Errorf("%w: %d subjects", ErrProtocol, len(order))
-	}
-	for _, s := range order {
-		if n := len(rows[s]); n <= cmuTrain {
-			return nil, fmt.Errorf("%w: subject %s has %d repetitions, want more than %d", ErrProtocol, s, n, cmuTrain)
-		}
+	order, rows, err := cmuSubjects(reps, func(r corpus.Repetition) []float64 { return r.Features[:] })
+	if err != nil {
+		return nil, err
 	}
 	var out []CMUResult
 	for _, d := range cmuDetectors {
@@ -85,19 +73,52 @@ func CMU(reps []corpus.Repetition) ([]CMUResult, error) {
 	return out, nil
 }
 
-func cmuScores(distance func([]float64) float64, subject string, order []string, rows map[string][][]float64) eval.Scores {
-	var s eval.Scores
+// cmuSubjects returns the subjects in order and what of makes of each one's
+// repetitions.
+func cmuSubjects[T any](reps []corpus.Repetition, of func(corpus.Repetition) T) (order []string, rows map[string][]T, err error) {
+	rows = map[string][]T{}
+	for _, r := range reps {
+		if rows[r.Subject] == nil {
+			order = append(order, r.Subject)
+		}
+		rows[r.Subject] = append(rows[r.Subject], of(r))
+	}
+	if len(order) < 2 {
+		return nil, nil, fmt.Errorf("%w: %d subjects", ErrProtocol, len(order))
+	}
+	for _, s := range order {
+		if n := len(rows[s]); n <= cmuTrain {
+			return nil, nil, fmt.Errorf("%w: subject %s has %d repetitions, want more than %d", ErrProtocol, s, n, cmuTrain)
+		}
+	}
+	return order, rows, nil
+}
+
+// cmuProbes calls score for all that a subject is tested with.
+func cmuProbes[T any](subject string, order []string, rows map[string][]T, score func(x T, genuine bool) error) error {
 	for _, x := range rows[subject][cmuTrain:] {
-		s.Genuine = append(s.Genuine, -distance(x))
+		if err := score(x, true); err != nil {
+			return err
+		}
 	}
 	for _, other := range order {
 		if other == subject {
 			continue
 		}
 		for _, x := range rows[other][:cmuImpostor] {
-			s.Impostor = append(s.Impostor, -distance(x))
+			if err := score(x, false); err != nil {
+				return err
+			}
 		}
 	}
+	return nil
+}
+
+func cmuScores(distance func([]float64) float64, subject string, order []string, rows map[string][][]float64) (s eval.Scores) {
+	cmuProbes(subject, order, rows, func(x []float64, genuine bool) error {
+		add(&s, genuine, -distance(x))
+		return nil // never anything else
+	})
 	return s
 }
 

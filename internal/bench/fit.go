@@ -4,50 +4,88 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 
 	"gonum.org/v1/gonum/mat"
 
 	"ksd/internal/model"
 )
 
-// FusionFit is a logistic fusion fitted to trials: a log-likelihood ratio is
-// Offset + Distance·detector + Odds·network.
+// FusionFit is a logistic fusion fitted to trials.
 type FusionFit struct {
-	Offset   float64 `json:"offset"`
-	Distance float64 `json:"distance"`
-	Odds     float64 `json:"odds"`
-	People   int     `json:"people"`
+	Weights model.Weights `json:"weights"` // of model.Score.Inputs
+	Alone   model.Weights `json:"alone"`   // where the network does not know the person
+	People  int           `json:"people"`
+	// Crossed is what the fusion comes to on people it was not fitted on: fitted
+	// on one half of the owners and typists, measured on the owners of the other.
+	// It is zero for fewer than four people.
+	Crossed Figures `json:"crossed"`
 }
 
 // Fit runs the phrases protocol on people and fits the fusion to it: logistic
 // regression with genuine and impostor trials weighted alike, so that its
 // log-odds are log-likelihood ratios (Brümmer and du Preez, 2006).
-func Fit(ctx context.Context, people []*typist, o PhraseOptions) (FusionFit, error) {
+func Fit(ctx context.Context, people []*Typist, o PhraseOptions) (FusionFit, error) {
 	trials, err := run(ctx, people, o)
 	if err != nil {
 		return FusionFit{}, err
 	}
-	columns := 2
-	if o.Local > 0 {
-		columns = 3
-	}
-	w, err := logistic(trials, columns)
+	trials = slices.DeleteFunc(trials, func(t trial) bool { return t.unusable })
+	w, err := logistic(trials)
 	if err != nil {
 		return FusionFit{}, err
 	}
-	f := FusionFit{Offset: w[0], Distance: w[1], People: len(people)}
-	if columns == 3 {
-		f.Odds = w[2]
+	f := FusionFit{Weights: w, People: len(people)}
+	if f.Alone, err = logistic(withoutNetwork(trials)); err != nil {
+		return FusionFit{}, err
 	}
-	return f, nil
+	if len(people) >= 4 {
+		f.Crossed, err = crossFit(people, trials)
+	}
+	return f, err
+}
+
+// withoutNetwork returns trials as they are for people whom no network knows.
+func withoutNetwork(trials []trial) []trial {
+	out := slices.Clone(trials)
+	for i := range out {
+		out[i].score.Network, out[i].score.HasNet = 0, false
+	}
+	return out
+}
+
+// crossFit measures fusions on the people they were not fitted on.
+func crossFit(people []*Typist, trials []trial) (Figures, error) {
+	half := map[string]int{}
+	for i, p := range people {
+		half[p.name] = i % 2
+	}
+	var crossed []trial
+	for side := range 2 {
+		w, err := logistic(slices.DeleteFunc(slices.Clone(trials), func(t trial) bool {
+			return half[t.owner] == side || half[t.typist] == side
+		}))
+		if err != nil {
+			return Figures{}, err
+		}
+		for _, t := range trials {
+			if half[t.owner] == side {
+				x := t.score.Inputs()
+				t.score.LLR = max(-model.MaxLLR, min(model.MaxLLR, dot(w[:], x[:])))
+				crossed = append(crossed, t)
+			}
+		}
+	}
+	return summarise(attempts(crossed, 1, func(s model.Score) float64 { return s.LLR }), true), nil
 }
 
 // ridge keeps the weights finite where trials can be told apart without error.
 // The trials weigh 2 in all: one of 1e-3 would make a slope of 7 a sixth too flat.
 const ridge = 1e-6
 
-// logistic fits by Newton's method; a few steps suffice from 0.
-func logistic(trials []trial, columns int) ([]float64, error) {
+// logistic fits by Newton's method; a few steps suffice from 0. What is the
+// same in all trials but the constant gets no weight.
+func logistic(trials []trial) (w model.Weights, err error) {
 	var genuine, impostor float64
 	for _, t := range trials {
 		if t.owner == t.typist {
@@ -57,21 +95,21 @@ func logistic(trials []trial, columns int) ([]float64, error) {
 		}
 	}
 	if genuine == 0 || impostor == 0 {
-		return nil, fmt.Errorf("%w: no genuine or no impostor trials", ErrProtocol)
+		return w, fmt.Errorf("%w: no genuine or no impostor trials", ErrProtocol)
 	}
-	w := make([]float64, columns)
+	n := len(w)
 	for range 30 {
-		gradient, hessian := mat.NewVecDense(columns, nil), mat.NewSymDense(columns, nil)
+		gradient, hessian := mat.NewVecDense(n, nil), mat.NewSymDense(n, nil)
 		for _, t := range trials {
-			x := inputs(t.score)[:columns]
+			x := t.score.Inputs()
 			share, want := 1/impostor, 0.0
 			if t.owner == t.typist {
 				share, want = 1/genuine, 1
 			}
-			p := 1 / (1 + math.Exp(-dot(w, x)))
+			p := 1 / (1 + math.Exp(-dot(w[:], x[:])))
 			for i := range x {
 				gradient.SetVec(i, gradient.AtVec(i)+share*(want-p)*x[i])
-				for j := i; j < columns; j++ {
+				for j := i; j < n; j++ {
 					hessian.SetSym(i, j, hessian.At(i, j)+share*p*(1-p)*x[i]*x[j])
 				}
 			}
@@ -82,7 +120,7 @@ func logistic(trials []trial, columns int) ([]float64, error) {
 		}
 		var step mat.VecDense
 		if err := step.SolveVec(hessian, gradient); err != nil {
-			return nil, fmt.Errorf("fusion: %w", err)
+			return w, fmt.Errorf("fusion: %w", err)
 		}
 		for i := range w {
 			w[i] += step.AtVec(i)
@@ -90,8 +128,6 @@ func logistic(trials []trial, columns int) ([]float64, error) {
 	}
 	return w, nil
 }
-
-func inputs(s model.Score) []float64 { return []float64{1, s.Detector, s.Network} }
 
 func dot(a, b []float64) (sum float64) {
 	for i := range a {

@@ -6,20 +6,25 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"ksd/internal/keystroke"
 	"ksd/internal/model"
 )
 
 // normalTrials draws trials of two scores that are normal and independent,
-// whose log-likelihood ratio is known: a detector's with means 0.8 and 1.4 and sd
-// 0.3, a network's with means 2 and -1 and sd 2. One in ten is genuine.
-func normalTrials(n int) []trial {
+// whose log-likelihood ratio is known: a ratio's with means -0.8 and -1.4 and sd
+// 0.3 and, if wanted, a network's with means 2 and -1 and sd 2. One in ten is
+// genuine.
+func normalTrials(n int, network bool) []trial {
 	rng := rand.New(rand.NewPCG(1, 1))
 	out := make([]trial, n)
 	for i := range out {
-		out[i] = trial{owner: "a", typist: "b", score: model.Score{Detector: 1.4 + 0.3*rng.NormFloat64(), Network: -1 + 2*rng.NormFloat64()}}
+		out[i] = trial{owner: "a", typist: "b", outcome: outcome{score: model.Score{Ratio: -1.4 + 0.3*rng.NormFloat64(), Network: -1 + 2*rng.NormFloat64()}}}
 		if i%10 == 0 {
-			out[i] = trial{owner: "a", typist: "a", score: model.Score{Detector: 0.8 + 0.3*rng.NormFloat64(), Network: 2 + 2*rng.NormFloat64()}}
+			out[i] = trial{owner: "a", typist: "a", outcome: outcome{score: model.Score{Ratio: -0.8 + 0.3*rng.NormFloat64(), Network: 2 + 2*rng.NormFloat64()}}}
+		}
+	}
+	for i := range out {
+		if !network {
+			out[i].score.Network = 0
 		}
 	}
 	return out
@@ -28,17 +33,16 @@ func normalTrials(n int) []trial {
 // TestLogistic finds the weights that theory gives: for one normal score,
 // ln p(x|g)/p(x|i) = (mg-mi)/s²·x + (mi²-mg²)/(2s²).
 func TestLogistic(t *testing.T) {
-	trials := normalTrials(20000)
-	slope, offset := (0.8-1.4)/0.09, (1.4*1.4-0.8*0.8)/0.18
+	slope, offset := (1.4-0.8)/0.09, (1.4*1.4-0.8*0.8)/0.18
 	odds, more := 3.0/4, (1.0-4.0)/8
-	for columns, want := range map[int][]float64{2: {offset, slope}, 3: {offset + more, slope, odds}} {
-		got, err := logistic(trials, columns)
-		if err != nil || len(got) != columns {
-			t.Fatalf("%v, %v", got, err)
+	for network, want := range map[bool]model.Weights{false: {offset, slope}, true: {offset + more, slope, 0, odds}} {
+		got, err := logistic(normalTrials(20000, network))
+		if err != nil {
+			t.Fatal(err)
 		}
 		for i := range want {
 			if math.Abs(got[i]-want[i]) > 0.08*math.Abs(want[i]) {
-				t.Errorf("%d columns: weights %.3f, want %.3f", columns, got, want)
+				t.Errorf("network %v: weights %.3f, want %.3f", network, got, want)
 			}
 		}
 	}
@@ -47,25 +51,26 @@ func TestLogistic(t *testing.T) {
 // Trials without error have no finite best weights; the ridge gives some.
 func TestLogisticSeparable(t *testing.T) {
 	trials := []trial{
-		{owner: "a", typist: "a", score: model.Score{Detector: 0.5}},
-		{owner: "a", typist: "a", score: model.Score{Detector: 0.7}},
-		{owner: "a", typist: "b", score: model.Score{Detector: 2}},
-		{owner: "a", typist: "b", score: model.Score{Detector: 2.5}},
+		{owner: "a", typist: "a", outcome: outcome{score: model.Score{Ratio: -0.5}}},
+		{owner: "a", typist: "a", outcome: outcome{score: model.Score{Ratio: -0.7}}},
+		{owner: "a", typist: "b", outcome: outcome{score: model.Score{Ratio: -2}}},
+		{owner: "a", typist: "b", outcome: outcome{score: model.Score{Ratio: -2.5}}},
 	}
-	got, err := logistic(trials, 2)
-	if err != nil || !(got[1] < -1 && got[1] > -100) || !(got[0]+0.7*got[1] > 0 && got[0]+2*got[1] < 0) {
+	got, err := logistic(trials)
+	if err != nil || !(got[1] > 1 && got[1] < 100) || !(got[0]-0.7*got[1] > 0 && got[0]-2*got[1] < 0) {
 		t.Errorf("%v, %v", got, err)
 	}
 	for name, some := range map[string][]trial{"none": nil, "no impostors": trials[:2], "no genuine": trials[2:]} {
-		if _, err := logistic(some, 2); !errors.Is(err, ErrProtocol) {
+		if _, err := logistic(some); !errors.Is(err, ErrProtocol) {
 			t.Errorf("%s: %v, want ErrProtocol", name, err)
 		}
 	}
 }
 
 func TestFit(t *testing.T) {
-	got, err := Fit(t.Context(), people(t, 4, 7, one, other), PhraseOptions{Enrol: 5, Channel: keystroke.Press})
-	if err != nil || got.People != 4 || got.Odds != 0 || !(got.Distance < 0 && got.Offset > 0) {
+	got, err := Fit(t.Context(), people(t, 6, 7, one, other), PhraseOptions{Enrol: 5})
+	w := got.Weights
+	if err != nil || got.People != 6 || w[3] != 0 || w[1] <= 0 || got.Crossed.GlobalEER > 0.2 {
 		t.Errorf("without a network: %+v, %v", got, err)
 	}
 }

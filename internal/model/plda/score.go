@@ -46,6 +46,11 @@ func (m *Model) LLR(o *Owner, text *Text, x []float64) (float64, error) {
 	}
 	s := m.scratch.Get().(*scratch)
 	defer m.scratch.Put(s)
+	return p.llr(o, text, x, s)
+}
+
+// llr is LLR in the working memory s. It allocates nothing once s has the size.
+func (p *posterior) llr(o *Owner, text *Text, x []float64, s *scratch) (float64, error) {
 	s.size(p.rows, p.known)
 	o.centres(s.centres)
 	o.habits(s, text, p.like)

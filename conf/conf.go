@@ -94,13 +94,11 @@ type Adapt struct {
 	PerWeek int // of them that join in any seven days
 }
 
-// Training says how the network is trained.
+// Training says how people's heads are trained.
 type Training struct {
 	Automatic bool          // train after enrolments
 	Settle    time.Duration // quiet time before that
-	Impostors float64       // synthetic samples for each real one
-	Epochs    int           // at most
-	Patience  int           // epochs without progress
+	Impostors float64       // drawn strangers for each real typing
 	Seed      uint64
 }
 
@@ -144,6 +142,7 @@ func parse(c Config, name string, data []byte) (Config, error) {
 	f := open(name, data)
 	f.keys(&c)
 	f.relations(&c)
+	f.retired("training.epochs", "training.patience")
 	f.unknown()
 	if len(f.errs) > 0 {
 		return Config{}, f.sorted()
@@ -188,8 +187,6 @@ func (f *file) keys(c *Config) {
 	f.boolean("training.automatic", &c.Training.Automatic)
 	f.duration("training.settle", &c.Training.Settle, 0, time.Hour)
 	f.number("training.impostors", &c.Training.Impostors, 0.1, 100)
-	integer(f, "training.epochs", &c.Training.Epochs, 1, 1000)
-	integer(f, "training.patience", &c.Training.Patience, 1, 1000)
 	integer(f, "training.seed", &c.Training.Seed, 1, 1<<62)
 
 	integer(f, "audit.keep_days", &c.Audit.KeepDays, 0, 36500)
@@ -211,6 +208,4 @@ func (f *file) relations(c *Config) {
 		"lockout.forget", "lockout.longest", "forget not shorter than longest, so that waiting is not forgetting")
 	f.relation(c.Adapt.PerWeek <= c.Adapt.Window,
 		"adapt.per_week", "adapt.window", "per_week at most window, so that the window remembers a week")
-	f.relation(c.Training.Patience <= c.Training.Epochs,
-		"training.patience", "training.epochs", "patience at most epochs")
 }

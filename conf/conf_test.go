@@ -97,8 +97,6 @@ var bad = []struct {
 	{"longest", "[lockout]\nlongest = \"25h\"\n", []string{"2 lockout.longest"}, `"24h"`},
 	{"settle", "[training]\nsettle = \"61m\"\n", []string{"2 training.settle"}, `"0s" to "1h"`},
 	{"impostors", "[training]\nimpostors = 0.0\n", []string{"2 training.impostors"}, "0.1 to 100"},
-	{"epochs", "[training]\nepochs = 0\n", []string{"2 training.epochs"}, "1 to 1000"},
-	{"patience", "[training]\npatience = 0\n", []string{"2 training.patience"}, "1 to 1000"},
 	{"enabled", "[adapt]\nenabled = \"on\"\n", []string{"2 adapt.enabled"}, "true or false"},
 	{"window", "[adapt]\nwindow = 0\n", []string{"2 adapt.window"}, "1 to 50"},
 	{"per_week", "[adapt]\nper_week = 51\n", []string{"2 adapt.per_week"}, "1 to 50"},
@@ -115,7 +113,6 @@ var bad = []struct {
 	{"longest below first", "[lockout]\nlongest = \"10s\"\n", []string{"2 lockout.longest"}, "not shorter than first"},
 	{"forget below longest", "[lockout]\nforget = \"10m\"\n", []string{"2 lockout.forget"}, "not shorter than longest"},
 	{"per_week above window", "[adapt]\nwindow = 4\n", []string{"2 adapt.window"}, "per_week at most window"},
-	{"patience above epochs", "[training]\nepochs = 5\n", []string{"2 training.epochs"}, "patience at most epochs"},
 
 	{"a wrong value does not go with nothing", "[challenge]\ntypings = 2\n[policy]\nmin_samples = 6\n", []string{"2 challenge.typings"}, "3 to 20"},
 
@@ -220,7 +217,7 @@ func TestDefault(t *testing.T) {
 		Policy:    Policy{Attempts: 2, MaxPhrases: 3, Tries: 3, FMR: 0.01, FNMR: 0.05, MinSamples: 4},
 		Lockout:   Lockout{Failures: 5, SourceFailures: 20, First: 30 * time.Second, Longest: 15 * time.Minute, Forget: time.Hour},
 		Adapt:     Adapt{Enabled: true, Window: 10, PerWeek: 5},
-		Training:  Training{Automatic: true, Settle: 10 * time.Second, Impostors: 1, Epochs: 60, Patience: 8, Seed: 1},
+		Training:  Training{Automatic: true, Settle: 10 * time.Second, Impostors: 20, Seed: 1},
 		Audit:     Audit{KeepDays: 400},
 	}
 	if !reflect.DeepEqual(got, want) {
@@ -340,4 +337,12 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("%+v", c)
 		}
 	})
+}
+
+// A file of a version that trained a network still serves.
+func TestRetired(t *testing.T) {
+	c, err := Parse("ksd.toml", []byte("[training]\nepochs = 60\npatience = 8\nseed = 3\n"))
+	if err != nil || c.Training.Seed != 3 {
+		t.Errorf("%+v, %v", c.Training, err)
+	}
 }

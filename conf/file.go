@@ -162,6 +162,16 @@ func (f *file) unknown() {
 	}
 }
 
+// retired passes over keys that earlier versions had: a file that served until
+// an update must not keep the daemon from starting after it. They are offered to
+// nobody.
+func (f *file) retired(keys ...string) {
+	for _, key := range keys {
+		section, name, _ := strings.Cut(key, ".")
+		delete(f.in[section], name)
+	}
+}
+
 // fail adds an error about the value of a key.
 func (f *file) fail(key, problem, want string) {
 	line := 0

@@ -59,7 +59,7 @@ func modelInfo(f *model.File) *wire.ModelInfo {
 	report.Installed = true
 	return &wire.ModelInfo{
 		Loaded: true, Trained: f.Trained, SHA256: fmt.Sprintf("%x", f.SHA256), Kernel: f.Kernel, Seed: f.Options.Seed,
-		People: f.People, Samples: f.Report.Samples, Impostors: f.Report.Impostors, Report: report,
+		People: f.People(), Samples: f.Report.Samples, Impostors: f.Report.Impostors, Report: report,
 	}
 }
 

@@ -1,6 +1,6 @@
 // Package daemon is ksdd: it owns everything that must be trusted. It chooses
 // what is to be typed, reads the terminals it is handed, judges, decides, locks
-// out, writes the audit log, keeps the samples and trains the network.
+// out, writes the audit log, keeps the samples and trains the heads.
 //
 // # Who may do what
 //

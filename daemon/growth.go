@@ -97,7 +97,7 @@ func joined(p store.Person) []policy.Typing {
 }
 
 // waiting returns what waits to join, each judged by the enrolment alone: by
-// the detector, because the network has learnt what joined before.
+// the scorers without heads, because those have learnt what joined before.
 func (d *Daemon) waiting(p store.Person) ([]policy.Typing, error) {
 	v, err := d.model.NewVerifier(forModel([]store.Person{p}, false), nil)
 	if err != nil {

@@ -178,8 +178,8 @@ func (c *claim) charged(ctx context.Context) {
 // detail is what an administrator is shown of a typing.
 func detail(s model.Score, sum float64, b policy.Bounds) *wire.Detail {
 	out := &wire.Detail{Score: s.LLR, Sum: sum, Accept: b.Accept, Refuse: b.Refuse, Detector: s.Detector}
-	if s.HasNet {
-		out.Network = &s.Network
+	if s.HasHead {
+		out.Head = &s.Head
 	}
 	for _, b := range s.Beats {
 		out.Rhythm = append(out.Rhythm, wire.Beat{

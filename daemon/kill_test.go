@@ -27,7 +27,7 @@ func TestKill(t *testing.T) {
 	if s := os.Getenv("KSD_KILLS"); s != "" {
 		kills = must(strconv.Atoi(s))(t)
 	}
-	folder := stateFolder(t, "[training]\nsettle = \"0s\"\nepochs = 4\npatience = 2\n[lockout]\nfailures = 100\n")
+	folder := stateFolder(t, "[training]\nsettle = \"0s\"\n[lockout]\nfailures = 100\n")
 	confirmed := map[string]int{} // typings kept, warm-ups included
 	finished := map[string]int{}  // sittings
 	hands := map[string]*ksdtest.Typist{"ana": ksdtest.NewTypist(1, tempo), "bob": ksdtest.NewTypist(2, tempo)}

@@ -10,12 +10,12 @@ import (
 	"ksd/internal/store"
 )
 
-// knowledge is what the daemon judges by at one moment: the network, the
+// knowledge is what the daemon judges by at one moment: the heads, the
 // templates, and who can be challenged with what. It never changes; learn makes
 // a new one.
 type knowledge struct {
 	verifier Verifier
-	file     *model.File // nil: the detector alone
+	file     *model.File // nil: nobody has a head
 	people   map[string]*known
 }
 
@@ -40,14 +40,14 @@ func (k *known) channel() keystroke.Channel {
 	return best
 }
 
-// learn builds the knowledge anew from the store, with the network as it is.
+// learn builds the knowledge anew from the store, with the heads as they are.
 func (d *Daemon) learn(ctx context.Context) error {
 	d.learning.Lock()
 	defer d.learning.Unlock()
 	return d.relearn(ctx, d.known.Load().file)
 }
 
-// relearn is learn with a network. d.learning must be held.
+// relearn is learn with a model file. d.learning must be held.
 func (d *Daemon) relearn(ctx context.Context, file *model.File) error {
 	people, err := d.store.People(ctx)
 	if err != nil {

@@ -52,19 +52,19 @@ func TestLater(t *testing.T) {
 	}
 }
 
-// TestRefresh: what joined has a network trained again if that is old, and
+// TestRefresh: what joined has heads trained again if they are old, and
 // never disturbs a run.
 func TestRefresh(t *testing.T) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	old := &model.File{Trained: now.Add(-networkAge)}
+	old := &model.File{Trained: now.Add(-modelAge)}
 	for _, x := range []struct {
 		name   string
 		file   *model.File
 		change func(*trainer, *conf.Config)
 		due    bool
 	}{
-		{"no network", nil, nil, false},
-		{"a young one", &model.File{Trained: now.Add(1 - networkAge)}, nil, false},
+		{"no model", nil, nil, false},
+		{"a young one", &model.File{Trained: now.Add(1 - modelAge)}, nil, false},
 		{"a run is under way", old, func(tr *trainer, _ *conf.Config) {
 			tr.cancel, tr.background = func() { t.Error("it was stopped") }, true
 		}, false},

@@ -26,6 +26,7 @@ type Model struct {
 	NewVerifier func(people []model.Person, file *model.File) (Verifier, error)
 	Unlike      func(s keystroke.Sample, earlier []keystroke.Sample) bool
 	Retrain     func(ctx context.Context, people []model.Person, old *model.File, now time.Time, opts model.Options, progress func(model.Progress)) (*model.File, error)
+	Update      func(ctx context.Context, people []model.Person, only []string, old *model.File, opts model.Options, progress func(model.Progress)) (*model.File, error)
 	Encode      func(*model.File) ([]byte, error)
 	Decode      func([]byte) (*model.File, error)
 }
@@ -38,6 +39,7 @@ func RealModel() Model {
 		},
 		Unlike:  model.Unlike,
 		Retrain: model.Retrain,
+		Update:  model.Update,
 		Encode:  (*model.File).Encode,
 		Decode:  model.Decode,
 	}
@@ -53,7 +55,7 @@ const (
 )
 
 // loadModel reads the model file. Without a good one it returns nil and says
-// what to do: the detector judges alone then, which is no outage.
+// what to do: the other scorers judge without heads then, which is no outage.
 func (d *Daemon) loadModel() *model.File {
 	path := filepath.Join(d.config.Load().Daemon.State, modelName)
 	file, err := d.readModel(path)
@@ -62,9 +64,9 @@ func (d *Daemon) loadModel() *model.File {
 		d.world.Log.Info("model loaded", slog.String("model", short(file)), slog.Time("trained", file.Trained))
 		return file
 	case errors.Is(err, fs.ErrNotExist):
-		d.world.Log.Info("no model yet: the detector judges alone until ksdctl retrain has made one")
+		d.world.Log.Info("no model yet: nobody has a head until a training has made one")
 	default:
-		d.world.Log.Error("model refused: the detector judges alone; make a new model with ksdctl retrain, or put "+
+		d.world.Log.Error("model refused: nobody has a head; make a new model with ksdctl retrain, or put "+
 			modelPreviousName+" in its place and restart", slog.String("path", path), slog.Any("error", err))
 	}
 	return nil

@@ -75,7 +75,7 @@ func (d *Daemon) describe(ctx context.Context, p store.Person) (wire.Person, err
 			out.Words, out.FewWords = one.pools[ch] != nil, one.short(d.config.Load().Challenge.Kind)
 		}
 	}
-	out.Trained = k.file != nil && slices.Contains(k.file.People, p.Name)
+	out.Trained = k.file != nil && slices.Contains(k.file.People(), p.Name)
 	f, err := d.store.Failures(ctx, personSubject(p.Name))
 	if err != nil {
 		return wire.Person{}, err

@@ -236,5 +236,5 @@ func (d *Daemon) changed(ctx context.Context, user string) {
 	if err := d.learn(ctx); err != nil {
 		d.world.Log.Error("templates not renewed", slog.String("user", user), slog.Any("error", err))
 	}
-	d.trainer.schedule()
+	d.trainer.schedule(user)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -24,6 +25,7 @@ type trainer struct {
 	cancel     context.CancelFunc // of the run under way; nil if there is none
 	background bool               // that run was not asked for
 	again      bool               // another is wanted when it is over
+	news       []string           // who changed since the last run, "" for everybody
 	job        string             // what Status shows
 	running    sync.WaitGroup
 }
@@ -31,30 +33,44 @@ type trainer struct {
 // order is what a run is asked for.
 type order struct {
 	actor      string
-	seed       uint64 // 0: the configured one
+	seed       uint64   // 0: the configured one
+	only       []string // whose heads are trained where there is a model; nil: everybody's
 	dryRun     bool
 	background bool
 	progress   func(wire.Progress)
 }
 
-// schedule has a run follow once training.settle has gone by without another
-// call. A background run that does not know the news is stopped.
-func (t *trainer) schedule() {
+// schedule has a run follow that trains the user's heads, everybody's for "", once
+// training.settle has gone by without another call. A background run that does
+// not know the news is stopped.
+func (t *trainer) schedule(user string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.tell(user)
 	t.plan()
 }
 
-// networkAge is how old a network gets before it follows what joined.
-const networkAge = 24 * time.Hour
+// tell remembers who changed. t.mu must be held.
+func (t *trainer) tell(users ...string) {
+	for _, u := range users {
+		if !slices.Contains(t.news, u) {
+			t.news = append(t.news, u)
+		}
+	}
+}
+
+// modelAge is how old a training of everybody gets before another one follows
+// what joined.
+const modelAge = 24 * time.Hour
 
 // refresh is schedule for news that can wait: it stops no run and puts none
-// off, and nothing follows where there is no network or it is young.
+// off, and nothing follows where there is no model or it is young.
 func (t *trainer) refresh() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	file := t.d.known.Load().file
-	if t.cancel == nil && t.pending == nil && file != nil && t.d.world.Now().Sub(file.Trained) >= networkAge {
+	if t.cancel == nil && t.pending == nil && file != nil && t.d.world.Now().Sub(file.Trained) >= modelAge {
+		t.tell("")
 		t.plan()
 	}
 }
@@ -86,15 +102,27 @@ func (t *trainer) fire() {
 		t.mu.Unlock()
 		return
 	}
+	news := t.news
+	t.news = nil
 	t.mu.Unlock()
+	only := news
+	if slices.Contains(news, "") {
+		only = nil
+	}
 	_, err := t.run(context.Background(), order{
 		actor:      wire.Peer{UID: t.d.world.UID}.String(),
+		only:       only,
 		background: true,
 		progress:   func(wire.Progress) {},
 	})
+	if err != nil {
+		t.mu.Lock()
+		t.tell(news...) // the next run makes up for it
+		t.mu.Unlock()
+	}
 	switch {
 	case errors.Is(err, model.ErrTooFew):
-		t.d.world.Log.Info("not enough people or samples to train a network yet: the detector judges alone")
+		t.d.world.Log.Info("not enough samples to train heads yet: the other scorers judge alone")
 	case err != nil && !errors.Is(err, context.Canceled):
 		t.d.world.Log.Error("training", slog.Any("error", err))
 	}
@@ -157,17 +185,21 @@ func (t *trainer) train(ctx context.Context, o order) (report *wire.TrainingRepo
 	if err != nil {
 		return nil, "", err
 	}
-	opts := model.Options{Seed: c.Seed, Impostors: c.Impostors, Epochs: c.Epochs, Patience: c.Patience}
+	opts := model.Options{Seed: c.Seed, Impostors: c.Impostors}
 	if o.seed != 0 {
 		opts.Seed = o.seed
 	}
-	file, err := d.model.Retrain(ctx, forModel(people, d.config.Load().Adapt.Enabled), d.known.Load().file, start, opts, func(p model.Progress) {
+	told := func(p model.Progress) {
 		t.show(p)
-		o.progress(wire.Progress{
-			Stage: p.Stage, Epoch: p.Epoch, Epochs: p.Epochs, Done: p.Done,
-			Loss: p.Loss, ValidationLoss: p.ValidationLoss,
-		})
-	})
+		o.progress(wire.Progress{Stage: p.Stage, Head: p.Head, Heads: p.Heads, Done: p.Done, Loss: p.Loss})
+	}
+	known, old := forModel(people, d.config.Load().Adapt.Enabled), d.known.Load().file
+	var file *model.File
+	if old != nil && o.only != nil {
+		file, err = d.model.Update(ctx, known, o.only, old, opts, told)
+	} else {
+		file, err = d.model.Retrain(ctx, known, old, start, opts, told)
+	}
 	if err != nil {
 		return nil, "", err
 	}
@@ -216,7 +248,7 @@ func (t *trainer) close() {
 func reportOf(r model.Report) *wire.TrainingReport {
 	out := &wire.TrainingReport{
 		People: r.People, Samples: r.Samples, Validation: r.Validation, Impostors: r.Impostors,
-		Epochs: r.Epochs, BestEpoch: r.BestEpoch, Loss: r.TrainLoss,
+		Heads: r.Heads, Loss: r.TrainLoss,
 		ValidationLoss: r.Figures.Loss, FMR: r.FMR, FNMR: r.FNMR, EER: r.EER,
 	}
 	if b := r.Before; b != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -173,6 +174,34 @@ func TestTrainingAfterEnrolment(t *testing.T) {
 	await(t, c, "the second run", func(s wire.Status) bool { return s.Model.Loaded })
 	if runs, people := d.Ear.Trained(); runs != 2 || len(people) != 3 {
 		t.Errorf("%d runs, the last on %d people; want 2 and 3", runs, len(people))
+	}
+	if only := d.Ear.Only(); only != nil {
+		t.Errorf("without a model, heads were trained for %q alone", only)
+	}
+	// Who joins a model leaves the others' heads alone, and so does who goes; a
+	// run that was stopped is made up for.
+	joined := func(s wire.Status) bool { return s.Job == "" }
+	d.Enrol("joe", ksdtest.NewTypist(4, tempo))
+	release = d.Ear.Hold()
+	defer release()
+	d.Clock.Advance(settle)
+	await(t, c, "the third run", func(s wire.Status) bool { return strings.HasSuffix(s.Job, "50 %") })
+	d.Enrol("kim", ksdtest.NewTypist(5, tempo))
+	await(t, c, "the third run stops", func(s wire.Status) bool { return s.Job == "training starts soon" })
+	release()
+	d.Clock.AwaitTimer(settle)
+	d.Clock.Advance(settle)
+	await(t, c, "the fourth run", joined)
+	only := slices.Clone(d.Ear.Only())
+	if slices.Sort(only); !slices.Equal(only, []string{"joe", "kim"}) {
+		t.Errorf("heads were trained for %q", only)
+	}
+	must(c.Delete(t.Context(), "kim"))(t)
+	d.Clock.AwaitTimer(settle)
+	d.Clock.Advance(settle)
+	await(t, c, "the fifth run", joined)
+	if runs, people := d.Ear.Trained(); runs != 5 || len(people) != 4 || !slices.Equal(d.Ear.Only(), []string{"kim"}) {
+		t.Errorf("%d runs, the last on %d people for %q", runs, len(people), d.Ear.Only())
 	}
 }
 

@@ -53,7 +53,7 @@ func play(ctx context.Context, env cli.Env, o options) (err error) {
 	if err := enrolAll(ctx, env, o, ksd, people); err != nil {
 		return err
 	}
-	say(env, "\n2. ksdctl retrain trains the network on both.\n")
+	say(env, "\n2. ksdctl retrain trains heads for both.\n")
 	if err := retrain(ctx, env, o, ksd); err != nil {
 		return err
 	}
@@ -171,8 +171,8 @@ func enrolAll(ctx context.Context, env cli.Env, o options, ksd *daemon, people [
 	return nil
 }
 
-// retrain trains the network. Too little to train on is no failure: then the
-// detector judges alone, and ksdctl has said why.
+// retrain trains heads. Too little to train on is no failure: then the other
+// scorers judge alone, and ksdctl has said why.
 func retrain(ctx context.Context, env cli.Env, o options, ksd *daemon) error {
 	cmd := exec.CommandContext(ctx, filepath.Join(o.bin, "ksdctl"), "retrain", "-socket", ksd.socket)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }

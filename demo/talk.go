@@ -26,7 +26,7 @@ func talk(ctx context.Context, env cli.Env, d *cli.Dialogue, o options) (err err
 	defer c.Close()
 
 	d.Say("This is ksd on trial: a daemon of its own runs in %s, as you, and goes when you do. "+
-		"You enrol, the network is trained, and then two people are put to the test: you, and somebody else.", ksd.folder)
+		"You enrol, a model of you is trained, and then two people are put to the test: you, and somebody else.", ksd.folder)
 	_, err = enroll.Enrol(ctx, d, c, env.User)
 	if err != nil && !errors.Is(err, cli.ErrNotRecognised) {
 		return err
@@ -59,15 +59,15 @@ func challenge(ctx context.Context, d *cli.Dialogue, c *wire.Client, user string
 	return nil
 }
 
-// train trains the network. With too little to train on, the detector judges
-// alone, and this says so.
+// train trains heads. With too little to train on, the other scorers judge alone,
+// and this says so.
 func train(ctx context.Context, d *cli.Dialogue, c *wire.Client) error {
-	d.Lines("Training the network on what you typed:")
+	d.Lines("Training on what you typed:")
 	bar := cli.NewProgress(d.Screen)
 	r, err := c.Retrain(ctx, wire.RetrainRequest{}, func(p wire.Progress) { bar.Set(p.Done, cli.TrainingWords(p)) })
 	bar.Done()
 	if errors.Is(err, &wire.Error{Code: wire.CodeTooFew}) {
-		d.Say("There is too little for the network yet (%v); the detector judges alone.", err)
+		d.Say("There is too little to train on yet (%v); the other scorers judge alone.", err)
 		return nil
 	}
 	if err != nil {

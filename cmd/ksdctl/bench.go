@@ -40,8 +40,8 @@ bench fit FILE         fit the fusion's weights by the phrases protocol
   --enrol N         typings of each phrase to enrol on; default 5; of freetext
                     sentences; default 10
   --phrases N       phrases added up in one attempt; default 1
-  --local N         people on one host, whose network is trained together;
-                    default 8; 0 leaves the network out
+  --local N         people on one host, whose heads are trained together;
+                    default 8; 0 leaves the heads out
   --outsiders       leave out impostors who are enrolled on the owner's host
   --impostors N     of freetext: who try each owner, drawn; default 300
   --fmr P --fnmr P --max-phrases N
@@ -50,6 +50,7 @@ bench fit FILE         fit the fusion's weights by the phrases protocol
   --repeat N        of speed: verifications; default 2000
   --seed N          of everything that is drawn; default 1
   --scorers         with --json: each scorer on a line, not the fused one alone
+  --ablation        phrases: a row for the softmax network that heads replaced
   --plot FILE.svg   of phrases, words and freetext: draw error rates and
                     calibration
 
@@ -73,6 +74,7 @@ the daemon runs, and needs no daemon.
 		fs.IntVar(&b.repeat, "repeat", 2000, "")
 		fs.Uint64Var(&b.Seed, "seed", 1, "")
 		fs.BoolVar(&b.scorers, "scorers", false, "")
+		fs.BoolVar(&b.Ablation, "ablation", false, "")
 		fs.StringVar(&b.plot, "plot", "", "")
 	},
 	run: func(ctx context.Context, q request) (int, error) {

@@ -126,7 +126,7 @@ func TestEmptyDaemon(t *testing.T) {
 		{"users --json", cli.ExitOK, "[]\n", ""},
 		{"audit --json", cli.ExitOK, "[]\n", ""},
 		{"audit --limit 0", cli.ExitUsage, "", "--limit"},
-		{"model", cli.ExitOK, "", "no network is loaded"},
+		{"model", cli.ExitOK, "", "no model is loaded"},
 		{"model --json", cli.ExitOK, `"loaded": false`, ""},
 		{"unlock nobody", cli.ExitOK, "", "nobody may try again"},
 		{"delete nobody --yes", cli.ExitRefused, "", "hint"},
@@ -149,11 +149,11 @@ func TestPeopleModelAndAudit(t *testing.T) {
 		exit     int
 		out, err string
 	}{
-		{"users", cli.ExitOK, "ana   enrolled        8         1  press     no       -                 0\n", ""},
+		{"users", cli.ExitOK, "ana   enrolled        8         1  press     no    -                 0\n", ""},
 		{"users ben --json", cli.ExitOK, `"user": "ben"`, ""},
 		{"retrain --dry-run", cli.ExitOK, "loss in training", "the model in use stays"},
-		{"model", cli.ExitOK, "", "no network"},
-		{"retrain", cli.ExitOK, "2 people", "the new network judges from now on"},
+		{"model", cli.ExitOK, "", "no model"},
+		{"retrain", cli.ExitOK, "2 people", "the new model judges from now on"},
 		{"retrain --json", cli.ExitOK, `"before": {`, "100 %  done"},
 		{"model", cli.ExitOK, "2: ana, ben", "nobody has a second sitting"},
 		{"status", cli.ExitOK, "trained 2026-03-02", ""},
@@ -309,7 +309,7 @@ func TestRetrainStops(t *testing.T) {
 		t.Errorf("exit code %d; stderr %q", code, errs.String())
 	}
 	exit, out, stderr := ctl(d, "model")
-	check(t, exit, out, stderr, cli.ExitOK, "", "no network is loaded")
+	check(t, exit, out, stderr, cli.ExitOK, "", "no model is loaded")
 }
 
 // writer is a function as an io.Writer.

@@ -20,7 +20,7 @@ var modelCommand = command{
 			return q.env.JSON(m), nil
 		}
 		if !m.Loaded {
-			q.env.Info("no network is loaded: the detector judges alone")
+			q.env.Info("no model is loaded: nobody has a head, and the other scorers judge alone")
 			q.env.Hint(`"ksdctl retrain" trains one, once two people are enrolled`)
 			return cli.ExitOK, nil
 		}

@@ -10,7 +10,7 @@ import (
 )
 
 func TestReport(t *testing.T) {
-	after := wire.TrainingReport{People: 2, Samples: 40, Validation: 10, Impostors: 40, Epochs: 30, BestEpoch: 22, Loss: 0.25, ValidationLoss: 0.5, FMR: 0.01, FNMR: 0.2, EER: 0.05, Seconds: 1.5}
+	after := wire.TrainingReport{People: 2, Samples: 40, Validation: 10, Impostors: 40, Heads: 6, Loss: 0.25, ValidationLoss: 0.5, FMR: 0.01, FNMR: 0.2, EER: 0.05, Seconds: 1.5}
 	before := after
 	before.EER, before.Loss = 0.1, 0.125
 	alone := after
@@ -21,7 +21,7 @@ func TestReport(t *testing.T) {
 		want, not []string
 	}{
 		"before and after": {after, []string{
-			"the best of 30 rounds was number 22; 1.5 s\n",
+			"6 heads; 1.5 s\n",
 			"                     before    after   change\n",
 			"loss in training     0.1250   0.2500  +0.1250\n",
 			"EER                 10.00 %   5.00 %  -5.00 %\n",

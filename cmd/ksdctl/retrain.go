@@ -10,9 +10,9 @@ import (
 )
 
 var retrainCommand = command{
-	name: "retrain", args: "[--dry-run] [--seed N] [--json]", summary: "train the network anew on everybody enrolled",
-	detail: `Shows how far it is, then the figures of the new network beside those of the one
-before, both on sittings that were kept apart for it:
+	name: "retrain", args: "[--dry-run] [--seed N] [--json]", summary: "train everybody's head anew",
+	detail: `Shows how far it is, then the figures of the new heads beside those that the
+ones before had when they were trained, on sittings kept apart for it:
   loss   mean cross-entropy, nats
   FMR    share of strangers' typings taken for the owner's
   FNMR   share of owners' typings not taken for theirs
@@ -33,7 +33,7 @@ Ctrl-C stops the run; the model in use then stays. So it does with --dry-run.
 		}
 		printReport(q.env, *report)
 		if report.Installed {
-			q.env.Info("the new network judges from now on")
+			q.env.Info("the new model judges from now on")
 		} else {
 			q.env.Info("the model in use stays")
 		}
@@ -53,8 +53,8 @@ func retrain(ctx context.Context, q request) (*wire.TrainingReport, error) {
 // printReport shows what came of a training run.
 func printReport(env cli.Env, r wire.TrainingReport) {
 	fmt.Fprintf(env.Stdout, "%d people; %d typings and %d drawn impostors to train on, %d typings to validate on;\n"+
-		"the best of %d rounds was number %d; %.1f s\n\n",
-		r.People, r.Samples, r.Impostors, r.Validation, r.Epochs, r.BestEpoch, r.Seconds)
+		"%d heads; %.1f s\n\n",
+		r.People, r.Samples, r.Impostors, r.Validation, r.Heads, r.Seconds)
 	var before wire.TrainingReport
 	if r.Before != nil {
 		before = *r.Before

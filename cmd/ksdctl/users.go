@@ -31,7 +31,7 @@ asked for texts made of words.
 		for _, p := range people {
 			rows = append(rows, personRow(p, q.env.Now()))
 		}
-		cli.Table(q.env.Stdout, []string{"user", "state", "typings>", "sittings>", "captured", "network", "recognised", "refused>"}, rows)
+		cli.Table(q.env.Stdout, []string{"user", "state", "typings>", "sittings>", "captured", "head", "recognised", "refused>"}, rows)
 		if len(q.words) > 0 {
 			tellKind(q.env, people[0])
 			tellGrowth(q.env, people[0])
@@ -54,7 +54,7 @@ func people(ctx context.Context, q request) ([]wire.Person, error) {
 }
 
 func personRow(p wire.Person, now time.Time) []string {
-	state, network := "enrolled", "no"
+	state, head := "enrolled", "no"
 	switch {
 	case p.LockedUntil.After(now):
 		state = "locked until " + p.LockedUntil.Local().Format("15:04:05")
@@ -62,9 +62,9 @@ func personRow(p wire.Person, now time.Time) []string {
 		state = "too few typings"
 	}
 	if p.Trained {
-		network = "yes"
+		head = "yes"
 	}
-	return []string{p.User, state, counted(p), fmt.Sprint(p.Sittings), p.Channel, network, moment(p.Last), fmt.Sprint(p.Failures)}
+	return []string{p.User, state, counted(p), fmt.Sprint(p.Sittings), p.Channel, head, moment(p.Last), fmt.Sprint(p.Failures)}
 }
 
 // counted returns how many typings count, and how many of them grew.

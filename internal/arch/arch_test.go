@@ -92,15 +92,20 @@ var table = []row{
 		"internal/bench",
 		[]string{
 			"internal/channel", "internal/corpus", "internal/feature", "internal/keystroke", "internal/model",
-			"internal/model/eval", "internal/model/lstm", "internal/policy",
+			"internal/model/eval", "internal/model/lstm", "internal/model/softmax", "internal/policy",
 		},
 		[]string{"gonum.org/v1/gonum"},
 		pure, "published numbers and ours, on public data",
 	},
 	{"internal/corpus", []string{"internal/keystroke"}, nil, pure, "the exchange format of samples"},
 	{
+		"internal/model/softmax",
+		[]string{"internal/feature", "internal/keystroke", "internal/model", "internal/model/network", "internal/model/train"},
+		nil, pure, "what heads replaced, for bench to compare; decides nothing",
+	},
+	{
 		"internal/model",
-		[]string{"internal/channel", "internal/feature", "internal/keystroke", "internal/model/base", "internal/model/eval", "internal/model/lstm", "internal/model/network", "internal/model/plda", "internal/model/train"},
+		[]string{"internal/channel", "internal/feature", "internal/keystroke", "internal/model/base", "internal/model/eval", "internal/model/head", "internal/model/lstm", "internal/model/network", "internal/model/plda"},
 		nil, pure, "judges; its people and its file are handed to it",
 	},
 	{
@@ -124,6 +129,7 @@ var table = []row{
 		[]string{"gonum.org/v1/gonum"},
 		pure, "weighs the owner against anybody",
 	},
+	{"internal/model/head", nil, []string{"gonum.org/v1/gonum"}, pure, "one person against everybody else"},
 	{"internal/model/network", []string{"internal/model/lstm"}, nil, pure, "serves without gorgonia"},
 	{"internal/model/lstm", nil, nil, pure, "numbers alone"},
 	{"internal/model/eval", nil, nil, pure, "error rates from scores alone"},

@@ -82,7 +82,7 @@ func CMUOwn(ctx context.Context, reps []corpus.Repetition) ([]CMUResult, error) 
 			}
 		}
 		for k, sc := range scorers {
-			if sc.name == "network" {
+			if sc.name == "head" {
 				continue // nobody's is trained
 			}
 			r := CMUResult{Detector: "ksd " + sc.name + ", " + map[keystroke.Channel]string{keystroke.Full: "all times", keystroke.Press: "down-down"}[ch], People: len(order)}

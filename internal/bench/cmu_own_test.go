@@ -60,8 +60,8 @@ func TestCMUOwn(t *testing.T) {
 			t.Errorf("no %q among %q", want, names)
 		}
 	}
-	if slices.Contains(names, "ksd network, all times") {
-		t.Error("a network that nobody trained was measured")
+	if slices.Contains(names, "ksd head, all times") {
+		t.Error("a head that nobody trained was measured")
 	}
 	for name, reps := range map[string][]corpus.Repetition{"nobody": nil, "no impostors": a, "one typed too little": slices.Concat(a, b[:200])} {
 		if got, err := CMUOwn(t.Context(), reps); !errors.Is(err, ErrProtocol) || got != nil {

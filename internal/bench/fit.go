@@ -14,7 +14,7 @@ import (
 // FusionFit is a logistic fusion fitted to trials.
 type FusionFit struct {
 	Weights model.Weights `json:"weights"` // of model.Score.Inputs
-	Alone   model.Weights `json:"alone"`   // where the network does not know the person
+	Alone   model.Weights `json:"alone"`   // for texts that a person has no head for
 	People  int           `json:"people"`
 	// Crossed is what the fusion comes to on people it was not fitted on: fitted
 	// on one half of the owners and typists, measured on the owners of the other.
@@ -36,7 +36,7 @@ func Fit(ctx context.Context, people []*Typist, o PhraseOptions) (FusionFit, err
 		return FusionFit{}, err
 	}
 	f := FusionFit{Weights: w, People: len(people)}
-	if f.Alone, err = logistic(withoutNetwork(trials)); err != nil {
+	if f.Alone, err = logistic(withoutHead(trials)); err != nil {
 		return FusionFit{}, err
 	}
 	if len(people) >= 4 {
@@ -45,11 +45,11 @@ func Fit(ctx context.Context, people []*Typist, o PhraseOptions) (FusionFit, err
 	return f, err
 }
 
-// withoutNetwork returns trials as they are for people whom no network knows.
-func withoutNetwork(trials []trial) []trial {
+// withoutHead returns trials as they are for texts that people have no head for.
+func withoutHead(trials []trial) []trial {
 	out := slices.Clone(trials)
 	for i := range out {
-		out[i].score.Network, out[i].score.HasNet = 0, false
+		out[i].score.Head, out[i].score.HasHead = 0, false
 	}
 	return out
 }

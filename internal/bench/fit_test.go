@@ -11,20 +11,20 @@ import (
 
 // normalTrials draws trials of two scores that are normal and independent,
 // whose log-likelihood ratio is known: a ratio's with means -0.8 and -1.4 and sd
-// 0.3 and, if wanted, a network's with means 2 and -1 and sd 2. One in ten is
+// 0.3 and, if wanted, a head's with means 2 and -1 and sd 2. One in ten is
 // genuine.
-func normalTrials(n int, network bool) []trial {
+func normalTrials(n int, head bool) []trial {
 	rng := rand.New(rand.NewPCG(1, 1))
 	out := make([]trial, n)
 	for i := range out {
-		out[i] = trial{owner: "a", typist: "b", outcome: outcome{score: model.Score{Ratio: -1.4 + 0.3*rng.NormFloat64(), Network: -1 + 2*rng.NormFloat64()}}}
+		out[i] = trial{owner: "a", typist: "b", outcome: outcome{score: model.Score{Ratio: -1.4 + 0.3*rng.NormFloat64(), Head: -1 + 2*rng.NormFloat64()}}}
 		if i%10 == 0 {
-			out[i] = trial{owner: "a", typist: "a", outcome: outcome{score: model.Score{Ratio: -0.8 + 0.3*rng.NormFloat64(), Network: 2 + 2*rng.NormFloat64()}}}
+			out[i] = trial{owner: "a", typist: "a", outcome: outcome{score: model.Score{Ratio: -0.8 + 0.3*rng.NormFloat64(), Head: 2 + 2*rng.NormFloat64()}}}
 		}
 	}
 	for i := range out {
-		if !network {
-			out[i].score.Network = 0
+		if !head {
+			out[i].score.Head = 0
 		}
 	}
 	return out
@@ -35,14 +35,14 @@ func normalTrials(n int, network bool) []trial {
 func TestLogistic(t *testing.T) {
 	slope, offset := (1.4-0.8)/0.09, (1.4*1.4-0.8*0.8)/0.18
 	odds, more := 3.0/4, (1.0-4.0)/8
-	for network, want := range map[bool]model.Weights{false: {offset, slope}, true: {offset + more, slope, 0, odds}} {
-		got, err := logistic(normalTrials(20000, network))
+	for head, want := range map[bool]model.Weights{false: {offset, slope}, true: {offset + more, slope, 0, odds}} {
+		got, err := logistic(normalTrials(20000, head))
 		if err != nil {
 			t.Fatal(err)
 		}
 		for i := range want {
 			if math.Abs(got[i]-want[i]) > 0.08*math.Abs(want[i]) {
-				t.Errorf("network %v: weights %.3f, want %.3f", network, got, want)
+				t.Errorf("head %v: weights %.3f, want %.3f", head, got, want)
 			}
 		}
 	}
@@ -71,6 +71,6 @@ func TestFit(t *testing.T) {
 	got, err := Fit(t.Context(), people(t, 6, 7, one, other), PhraseOptions{Enrol: 5})
 	w := got.Weights
 	if err != nil || got.People != 6 || w[3] != 0 || w[1] <= 0 || got.Crossed.GlobalEER > 0.2 {
-		t.Errorf("without a network: %+v, %v", got, err)
+		t.Errorf("without heads: %+v, %v", got, err)
 	}
 }

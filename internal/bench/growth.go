@@ -57,7 +57,7 @@ const (
 // typings (those of Killourhy and Maxion's protocol) is accepted. The typings
 // of a sitting are taken to be spread evenly over the time to the next.
 //
-// The network has no part in it: it is the detector that grows at once.
+// The heads have no part in it: it is the detector that grows at once.
 func Growth(ctx context.Context, reps []corpus.Repetition, o GrowthOptions) (GrowthResult, error) {
 	people, err := cmuTypists(reps, o)
 	if err != nil {

@@ -15,11 +15,12 @@ import (
 type PhraseOptions struct {
 	Enrol   int // typings of each phrase to enrol on; the later ones are probes
 	Phrases int // phrases added up in one attempt, where their number is fixed
-	Local   int // people enrolled on one host, whose network is trained together; 0: no network
+	Local   int // people enrolled on one host, whose heads are trained together; 0: no heads
 	Seed    uint64
-	// Outsiders leaves out impostors who are enrolled on the owner's host, whom
-	// its network has learnt to tell apart.
+	// Outsiders leaves out impostors who are enrolled on the owner's host, against
+	// whom its heads were trained.
 	Outsiders bool
+	Ablation  bool // whether the softmax network that heads replaced is measured too
 }
 
 // PhraseResult is the outcome of the phrases protocol for one scorer, "" being
@@ -59,14 +60,14 @@ var scorers = []struct {
 	{"detector", false, func(s model.Score) float64 { return -s.Detector }},
 	{"plda", false, func(s model.Score) float64 { return s.Ratio }},
 	{"base", false, func(s model.Score) float64 { return s.Base }},
-	{"network", false, func(s model.Score) float64 { return s.Network }},
+	{"head", false, func(s model.Score) float64 { return s.Head }},
 	{"fusion", true, func(s model.Score) float64 { return s.LLR }},
 }
 
 // Phrases runs the phrases protocol: enrol on each person's first typings of
 // each phrase; genuine are the later ones, impostors those of everybody else.
 // People are put on hosts of Local people each, so that most impostors are
-// nobody the host's network has seen. It returns one result for each scorer, the
+// nobody the host's heads have seen. It returns one result for each scorer, the
 // fused score's last.
 //
 // The error is ErrProtocol where the people or their typings are too few.
@@ -78,7 +79,15 @@ func Phrases(ctx context.Context, people []*Typist, o PhraseOptions) ([]PhraseRe
 	if err != nil {
 		return nil, err
 	}
-	return results(people, o, trials), nil
+	out := results(people, o, trials)
+	if !o.Ablation || o.Local == 0 {
+		return out, nil
+	}
+	replaced, err := ablation(ctx, people, o)
+	if err != nil {
+		return nil, err
+	}
+	return slices.Insert(out, len(out)-1, replaced), nil
 }
 
 // results sums up trials, scorer by scorer.
@@ -90,7 +99,7 @@ func results(people []*Typist, o PhraseOptions, trials []trial) (out []PhraseRes
 		}
 	}
 	for _, sc := range scorers {
-		if sc.name == "network" && o.Local == 0 {
+		if sc.name == "head" && o.Local == 0 {
 			continue
 		}
 		by := attempts(trials, o.Phrases, sc.of)
@@ -177,23 +186,28 @@ func eachHost(ctx context.Context, people []*Typist, o PhraseOptions, do func(v 
 }
 
 func enrolHost(ctx context.Context, host []*Typist, o PhraseOptions) (*model.Verifier, error) {
-	var enrolled []model.Person
+	who := enrolled(host, o)
+	var file *model.File
+	if o.Local > 0 {
+		var err error
+		file, err = model.Retrain(ctx, who, nil, time.Time{}, model.Options{Seed: o.Seed}, nil)
+		if err != nil {
+			return nil, err
+		}
+	}
+	return model.NewVerifier(who, file)
+}
+
+// enrolled is a host's people with the typings they enrol on.
+func enrolled(host []*Typist, o PhraseOptions) (out []model.Person) {
 	for i, p := range host {
 		m := model.Person{Name: p.name, Sittings: []model.Sitting{{ID: int64(i)}}}
 		for _, text := range p.texts {
 			m.Sittings[0].Samples = append(m.Sittings[0].Samples, p.by[text][:o.Enrol]...)
 		}
-		enrolled = append(enrolled, m)
+		out = append(out, m)
 	}
-	var file *model.File
-	if o.Local > 0 {
-		var err error
-		file, err = model.Retrain(ctx, enrolled, nil, time.Time{}, model.Options{Seed: o.Seed}, nil)
-		if err != nil {
-			return nil, err
-		}
-	}
-	return model.NewVerifier(enrolled, file)
+	return out
 }
 
 // probe scores what p typed after enrolment against owner's templates.

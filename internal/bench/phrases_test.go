@@ -69,11 +69,11 @@ func TestPhrases(t *testing.T) {
 			if len(r.CI) != 4 || (r.Cllr > 0) != (r.Scorer == "fusion") {
 				t.Errorf("%s: Cllr %v, intervals %v", r.Scorer, r.Cllr, r.CI)
 			}
-			if r.Scorer != "network" && r.GlobalEER > 0.2 { // rhythms that hardly vary
+			if r.Scorer != "head" && r.GlobalEER > 0.2 { // rhythms that hardly vary
 				t.Errorf("%s: EER %v", r.Scorer, r.GlobalEER)
 			}
 		}
-		if names[0] != "detector" || names[len(names)-1] != "fusion" || slices.Contains(names, "network") != (c.local > 0) {
+		if names[0] != "detector" || names[len(names)-1] != "fusion" || slices.Contains(names, "head") != (c.local > 0) {
 			t.Errorf("scorers %q", names)
 		}
 		if c.local > 0 {

@@ -20,7 +20,7 @@ import (
 type SpeedOptions struct {
 	Channel  keystroke.Channel
 	People   []int // how many are enrolled, one after the other
-	Train    int   // the most people that a network is trained on; 0: no network
+	Train    int   // the most people that heads are trained for; 0: no heads
 	Repeat   int   // verifications timed
 	Seed     uint64
 	Clock    func() time.Duration // monotonic
@@ -58,8 +58,8 @@ const speedPhrase = "cold water on the stones"
 const speedTypings = 10
 
 // Speed times single verifications by people who are made up: each has a rhythm
-// drawn from the population. The network that takes part knows the first o.Train
-// of them, and it is one of them who is verified.
+// drawn from the population. The first o.Train of them
+// have heads, and it is one of them who is verified.
 //
 // The error is ErrProtocol for options that do not do.
 func Speed(ctx context.Context, o SpeedOptions) (SpeedResult, error) {

@@ -65,11 +65,8 @@ func TrainingWords(p wire.Progress) string {
 		return "done"
 	}
 	words := p.Stage
-	if p.Epochs > 0 && p.Epoch > 0 {
-		words = fmt.Sprintf("%s, round %d of %d", p.Stage, p.Epoch, p.Epochs)
-	}
-	if p.ValidationLoss > 0 {
-		words += fmt.Sprintf(", loss %.3f", p.ValidationLoss)
+	if p.Heads > 0 && p.Head > 0 {
+		words = fmt.Sprintf("%s, head %d of %d", p.Stage, p.Head, p.Heads)
 	}
 	return words
 }

@@ -151,8 +151,8 @@ func figures(a Attempt) string {
 		text += fmt.Sprintf(" from %d phrases, %.2f from this one", phrases, d.Score)
 	}
 	text += fmt.Sprintf("; detector %.2f of 3", d.Detector)
-	if d.Network != nil {
-		text += fmt.Sprintf(", network %.2f", *d.Network)
+	if d.Head != nil {
+		text += fmt.Sprintf(", head %.2f", *d.Head)
 	}
 	return text
 }

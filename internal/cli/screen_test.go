@@ -111,11 +111,11 @@ func beats(phrase string) []wire.Beat {
 
 func TestPictures(t *testing.T) {
 	long := strings.Repeat("a longer phrase ", 4)
-	network := 2.25
+	head := 2.25
 	attempt := Attempt{Code: wire.Accept, Judged: []Judged{
 		{"y", 1, wire.Detail{Score: -3}},
 		{"x", 2, wire.Detail{Score: 1}},
-		{"the water", 2, wire.Detail{Score: 2.5, Sum: 3.5, Accept: 4.6, Refuse: -3, Detector: 0.7, Network: &network, Rhythm: beats("the water")}},
+		{"the water", 2, wire.Detail{Score: 2.5, Sum: 3.5, Accept: 4.6, Refuse: -3, Detector: 0.7, Head: &head, Rhythm: beats("the water")}},
 	}}
 	for name, lines := range map[string][]string{
 		"rhythm-unicode": Rhythm(Screen{Unicode: true, Columns: 80}, beats("the water under the stone")),

@@ -33,6 +33,7 @@ type Ear struct {
 	hold   chan struct{} // not nil: Retrain waits for it in its middle
 	runs   int
 	people []model.Person // of the last Retrain
+	only   []string       // of the last Update; nil after a Retrain
 }
 
 // Hold makes every further training stop in its middle until release is called
@@ -69,6 +70,7 @@ func (e *Ear) Model() daemon.Model {
 			return len(earlier) >= 3 && ratio(tempo(s), middle(earlier)) >= 1.6
 		},
 		Retrain: e.retrain,
+		Update:  e.update,
 		Encode:  func(f *model.File) ([]byte, error) { return json.Marshal(f) },
 		Decode:  decodeFile,
 	}
@@ -86,12 +88,12 @@ func (e *Ear) retrain(ctx context.Context, people []model.Person, old *model.Fil
 	e.mu.Lock()
 	hold := e.hold
 	e.runs++
-	e.people = people
+	e.people, e.only = people, nil
 	e.mu.Unlock()
 	if len(people) == 0 {
 		return nil, model.ErrTooFew
 	}
-	progress(model.Progress{Stage: "training", Epoch: 1, Epochs: 2, Done: 0.5, Loss: 0.7})
+	progress(model.Progress{Stage: "training", Head: 1, Heads: 2, Done: 0.5, Loss: 0.7})
 	if hold != nil {
 		select {
 		case <-hold:
@@ -101,15 +103,31 @@ func (e *Ear) retrain(ctx context.Context, people []model.Person, old *model.Fil
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	f := &model.File{Trained: now, Kernel: "ear", Options: opts, Report: model.Report{People: len(people), Epochs: 2}}
+	f := &model.File{Trained: now, Kernel: "ear", Options: opts, Report: model.Report{People: len(people), Heads: len(people)}}
 	for _, p := range people {
-		f.People = append(f.People, p.Name)
+		f.Heads = append(f.Heads, model.Head{Person: p.Name})
 	}
 	if old != nil {
 		f.Report.Before = &model.Figures{EER: 0.5}
 	}
 	f.SHA256[0] = byte(len(people))
 	return f, nil
+}
+
+// update is retrain for the people named, which is as fast here.
+func (e *Ear) update(ctx context.Context, people []model.Person, only []string, old *model.File, opts model.Options, progress func(model.Progress)) (*model.File, error) {
+	f, err := e.retrain(ctx, people, old, old.Trained, opts, progress)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.only = only
+	return f, err
+}
+
+// Only returns whose heads the last training was for, nil for everybody's.
+func (e *Ear) Only() []string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.only
 }
 
 // tempos are the samples an Ear compares with.
@@ -147,8 +165,8 @@ func (t *tempos) Score(person string, s keystroke.Sample) (model.Score, error) {
 		return model.Score{}, model.ErrPhrase
 	}
 	score := model.Score{
-		HasNet: t.file != nil && slices.Contains(t.file.People, person),
-		Beats:  []model.Beat{{Rune: 'x', Typed: tempo(s), Usual: middle(own)}},
+		HasHead: t.file != nil && slices.Contains(t.file.People(), person),
+		Beats:   []model.Beat{{Rune: 'x', Typed: tempo(s), Usual: middle(own)}},
 	}
 	for _, o := range own {
 		score.NearCopy = score.NearCopy || model.NearCopy(s, o)

@@ -2,6 +2,7 @@ package model
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
@@ -9,63 +10,114 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"time"
+	"unicode/utf8"
 
 	"ksd/internal/feature"
+	"ksd/internal/keystroke"
+	"ksd/internal/model/base"
+	"ksd/internal/model/head"
 	"ksd/internal/model/network"
+	"ksd/internal/model/plda"
 )
 
-// The model file, version 1, all numbers little-endian:
+// The model file, version 2, all numbers little-endian:
 //
 //	8 bytes   "ksdmodel"
-//	4 bytes   version, 1
+//	4 bytes   version, 2
 //	4 bytes   H, length of the header, at most maxHeader
 //	H bytes   header: JSON of fileHeader
-//	4 bytes   W, number of weights, as the header's sizes demand
-//	4·W bytes weights, float32, in the order of network.Spec
+//	4 bytes   W, number of weights of all heads
+//	4·W bytes weights, float32, head by head in the header's order
 //	32 bytes  SHA-256 of all that stands before
 //
 // Whatever does not fit is refused whole: a damaged file, a foreign one, one of
-// another vocabulary or normalisation. The kernel is only recorded: what one
-// trained, another serves, to the sixth digit.
+// another vocabulary, normalisation or base network. Version 1 held a network of
+// all local people, of which nothing can be used; it is refused as of an earlier
+// version. The kernel is only recorded: what one trained, another serves, to the
+// sixth digit.
 const (
 	fileMagic   = "ksdmodel"
-	fileVersion = 1
-	maxHeader   = 4 << 20
+	fileVersion = 2
+	maxHeader   = 16 << 20
 	// MaxFile is the largest model file that is read, in bytes.
 	MaxFile = 64 << 20
 )
 
-// File is a trained network with all that is needed to use and to trust it.
+// File is trained heads with all that is needed to use and to trust them.
 type File struct {
 	Trained time.Time
 	Kernel  string // of package lstm, that trained it: the last bits differ between kernels
 	Options Options
-	People  []string // class k of the network is People[k]; the last class is the stranger
 	Report  Report
-	Spec    network.Spec
+	Heads   []Head   // sorted by person, phrase and channel, each once
+	SHA256  [32]byte // of the encoded file; set by Retrain, Update and Decode
+}
+
+// Head is what package head trained for one person, phrase and channel.
+type Head struct {
+	Person  string
+	Phrase  string
+	Channel keystroke.Channel
 	Weights []float32
-	SHA256  [32]byte // of the encoded file; set by Retrain and Decode
+}
+
+// People returns those who have a head, sorted.
+func (f *File) People() []string {
+	var out []string
+	for _, h := range f.Heads {
+		out = append(out, h.Person)
+	}
+	return slices.Compact(out)
+}
+
+func compareHeads(a, b Head) int {
+	return cmp.Or(cmp.Compare(a.Person, b.Person), cmp.Compare(a.Phrase, b.Phrase), cmp.Compare(a.Channel, b.Channel))
+}
+
+// headSize is how many weights a head for a phrase on a channel has; false if
+// there is none.
+func headSize(phrase string, ch keystroke.Channel) (int, bool) {
+	space, ok := base.Default().Space(ch)
+	n := utf8.RuneCountInString(phrase)
+	if !ok || n < 1 || n > network.MaxLen {
+		return 0, false
+	}
+	return head.Size(plda.NewText(phrase, ch == keystroke.Full).Len(), space.Dim()), true
 }
 
 type fileHeader struct {
-	Trained    time.Time    `json:"trained"`
-	Kernel     string       `json:"kernel"`
-	Vocabulary string       `json:"vocabulary"`
-	Population string       `json:"population"` // SHA-256 of the table the residuals are taken against
-	MaxZ       float64      `json:"max_z"`      // where they are clipped
-	Spec       network.Spec `json:"spec"`
-	People     []string     `json:"people"`
-	Options    Options      `json:"options"`
-	Report     Report       `json:"report"`
+	Trained    time.Time  `json:"trained"`
+	Kernel     string     `json:"kernel"`
+	Vocabulary string     `json:"vocabulary"`
+	Population string     `json:"population"` // SHA-256 of the table the residuals are taken against
+	MaxZ       float64    `json:"max_z"`      // where they are clipped
+	Base       string     `json:"base"`       // SHA-256 of the base file
+	Options    Options    `json:"options"`
+	Report     Report     `json:"report"`
+	Heads      []fileHead `json:"heads"`
+}
+
+type fileHead struct {
+	Person  string            `json:"person"`
+	Phrase  string            `json:"phrase"`
+	Channel keystroke.Channel `json:"channel"`
+	Weights int               `json:"weights"` // how many
 }
 
 func (f *File) header() fileHeader {
-	return fileHeader{
+	h := fileHeader{
 		Trained: f.Trained.UTC(), Kernel: f.Kernel, Vocabulary: feature.Vocabulary, Population: feature.TableSHA256(),
-		MaxZ: feature.MaxZ, Spec: f.Spec, People: f.People, Options: f.Options, Report: f.Report,
+		MaxZ: feature.MaxZ, Base: baseSHA256(), Options: f.Options, Report: f.Report,
 	}
+	for _, x := range f.Heads {
+		h.Heads = append(h.Heads, fileHead{x.Person, x.Phrase, x.Channel, len(x.Weights)})
+	}
+	return h
 }
+
+func baseSHA256() string { return fmt.Sprintf("%x", base.Default().File().SHA256) }
 
 // Encode returns the bytes of the file.
 func (f *File) Encode() ([]byte, error) {
@@ -79,9 +131,15 @@ func (f *File) Encode() ([]byte, error) {
 	put(fileVersion)
 	put(len(header))
 	b.Write(header)
-	put(len(f.Weights))
-	for _, w := range f.Weights {
-		b.Write(binary.LittleEndian.AppendUint32(nil, math.Float32bits(w)))
+	weights := 0
+	for _, h := range f.Heads {
+		weights += len(h.Weights)
+	}
+	put(weights)
+	for _, h := range f.Heads {
+		for _, w := range h.Weights {
+			b.Write(binary.LittleEndian.AppendUint32(nil, math.Float32bits(w)))
+		}
 	}
 	sum := sha256.Sum256(b.Bytes())
 	b.Write(sum[:])
@@ -100,7 +158,10 @@ func Decode(b []byte) (*File, error) {
 	if len(b) < start+4+sha256.Size || string(b[:len(fileMagic)]) != fileMagic {
 		return refuse("it does not begin as one")
 	}
-	if v := binary.LittleEndian.Uint32(b[len(fileMagic):]); v != fileVersion {
+	switch v := binary.LittleEndian.Uint32(b[len(fileMagic):]); {
+	case v >= 1 && v < fileVersion:
+		return refuse("version %d is of an earlier ksd; a new training replaces it", v)
+	case v != fileVersion:
 		return refuse("version %d, want %d", v, fileVersion)
 	}
 	body, sum := b[:len(b)-sha256.Size], b[len(b)-sha256.Size:]
@@ -112,45 +173,71 @@ func Decode(b []byte) (*File, error) {
 		return refuse("a header of %d bytes", long)
 	}
 	size := int(long)
-	f, err := decodeHeader(body[start : start+size])
+	f, sizes, err := decodeHeader(body[start : start+size])
 	if err != nil {
 		return refuse("%w", err)
 	}
-	rest := body[start+size:]
-	if n := int(binary.LittleEndian.Uint32(rest)); n != f.Spec.Len() || len(rest) != 4+4*n {
-		return refuse("%d weights in %d bytes, want %d", n, len(rest)-4, f.Spec.Len())
-	}
-	f.Weights = make([]float32, f.Spec.Len())
-	for i := range f.Weights {
-		f.Weights[i] = math.Float32frombits(binary.LittleEndian.Uint32(rest[4+4*i:]))
-	}
-	if err := f.Spec.CheckWeights(f.Weights); err != nil {
+	if err := f.decodeWeights(body[start+size:], sizes); err != nil {
 		return refuse("%w", err)
 	}
 	f.SHA256 = [32]byte(sum)
 	return f, nil
 }
 
-func decodeHeader(b []byte) (*File, error) {
+// decodeHeader returns a file without weights, and how many each head has.
+func decodeHeader(b []byte) (*File, []int, error) {
 	var h fileHeader
 	dec := json.NewDecoder(bytes.NewReader(b))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&h); err != nil {
-		return nil, fmt.Errorf("header: %w", err)
+		return nil, nil, fmt.Errorf("header: %w", err)
 	}
 	if _, err := dec.Token(); err != io.EOF {
-		return nil, errors.New("header: something comes after it")
-	}
-	f := &File{
-		Trained: h.Trained, Kernel: h.Kernel, Options: h.Options, People: h.People, Report: h.Report, Spec: h.Spec,
+		return nil, nil, errors.New("header: something comes after it")
 	}
 	switch {
-	case h.Vocabulary != feature.Vocabulary || h.Spec.Keys != feature.VocabularySize:
-		return nil, fmt.Errorf("another vocabulary of keys")
-	case h.Population != feature.TableSHA256() || h.MaxZ != feature.MaxZ || h.Spec.Features != feature.Rate:
-		return nil, fmt.Errorf("another normalisation of times")
-	case len(h.People) == 0 || h.Spec.Classes != len(h.People)+1:
-		return nil, fmt.Errorf("%d classes for %d people and the stranger", h.Spec.Classes, len(h.People))
+	case h.Vocabulary != feature.Vocabulary:
+		return nil, nil, errors.New("another vocabulary of keys")
+	case h.Population != feature.TableSHA256() || h.MaxZ != feature.MaxZ:
+		return nil, nil, errors.New("another normalisation of times")
+	case h.Base != baseSHA256():
+		return nil, nil, errors.New("another base network")
+	case len(h.Heads) == 0:
+		return nil, nil, errors.New("it knows nobody")
 	}
-	return f, h.Spec.Check()
+	f := &File{Trained: h.Trained, Kernel: h.Kernel, Options: h.Options, Report: h.Report}
+	var sizes []int
+	for i, x := range h.Heads {
+		one := Head{Person: x.Person, Phrase: x.Phrase, Channel: x.Channel}
+		if want, ok := headSize(x.Phrase, x.Channel); !ok || x.Weights != want {
+			return nil, nil, fmt.Errorf("head %d: %d weights for a phrase of %d bytes on %q", i, x.Weights, len(x.Phrase), x.Channel)
+		}
+		if i > 0 && compareHeads(f.Heads[i-1], one) >= 0 {
+			return nil, nil, fmt.Errorf("head %d: not in order", i)
+		}
+		f.Heads, sizes = append(f.Heads, one), append(sizes, x.Weights)
+	}
+	return f, sizes, nil
+}
+
+// decodeWeights reads the number of weights and those of each head in turn.
+func (f *File) decodeWeights(b []byte, sizes []int) error {
+	want := 0
+	for _, n := range sizes {
+		want += n
+	}
+	if n := int(binary.LittleEndian.Uint32(b)); n != want || len(b) != 4+4*n {
+		return fmt.Errorf("%d weights in %d bytes, want %d", n, len(b)-4, want)
+	}
+	all := make([]float32, want)
+	for i := range all {
+		all[i] = math.Float32frombits(binary.LittleEndian.Uint32(b[4+4*i:]))
+		if x := float64(all[i]); math.IsNaN(x) || math.IsInf(x, 0) {
+			return fmt.Errorf("weight %d is %v", i, x)
+		}
+	}
+	for i, n := range sizes {
+		f.Heads[i].Weights, all = all[:n:n], all[n:]
+	}
+	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"maps"
 	"math"
 	"reflect"
 	"runtime"
@@ -15,20 +16,30 @@ import (
 	"time"
 
 	"ksd/internal/feature"
-	"ksd/internal/model/network"
+	"ksd/internal/keystroke"
 )
 
-// small is a whole file of some 3 kB.
+// small is a whole file of some 2 kB.
 func small() *File {
-	spec := network.Spec{Features: feature.Rate, Keys: feature.VocabularySize, Embedding: 2, Hidden: 2, Dense: 2, Classes: 3, Dropout: 0.4}
-	return &File{
-		Trained: time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC), Kernel: "go/1", Options: Options{Seed: 7, Impostors: 0.5, Epochs: 3, Patience: 2},
-		People: []string{"ada", "bob"}, Spec: spec, Weights: spec.Initialise(3),
+	f := &File{
+		Trained: time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC), Kernel: "go/1", Options: Options{Seed: 7, Impostors: 0.5},
 		Report: Report{
-			People: 2, Samples: 20, Validation: 5, Impostors: 10, Epochs: 3, BestEpoch: 2, TrainLoss: 0.7,
+			People: 2, Heads: 3, Samples: 20, Validation: 5, Impostors: 10, TrainLoss: 0.7,
 			Figures: Figures{Loss: 0.8, FMR: 0.1, FNMR: 0.2, EER: 0.15}, Before: &Figures{Loss: 0.9},
 		},
 	}
+	for _, key := range []struct {
+		person string
+		templateKey
+	}{{"ada", templateKey{"a b", keystroke.Full}}, {"ada", templateKey{"a b", keystroke.Press}}, {"bob", templateKey{"a", keystroke.Press}}} {
+		n, _ := headSize(key.phrase, key.channel)
+		h := Head{Person: key.person, Phrase: key.phrase, Channel: key.channel}
+		for i := range n {
+			h.Weights = append(h.Weights, float32(i)/3)
+		}
+		f.Heads = append(f.Heads, h)
+	}
+	return f
 }
 
 func encoded(t testing.TB, f *File) []byte {
@@ -129,18 +140,16 @@ func forged(t *testing.T, fields map[string]any, change func(*parts)) []byte {
 		t.Fatal(err)
 	}
 	for name, to := range fields {
-		if inner, ok := to.(map[string]any); ok {
-			for k, x := range inner {
-				h[name].(map[string]any)[k] = x
-			}
-			continue
-		}
 		h[name] = to
 	}
 	if b, err = json.Marshal(h); err != nil {
 		t.Fatal(err)
 	}
-	p := parts{"ksdmodel", 1, uint32(len(b)), string(b), uint32(len(f.Weights)), f.Weights, ""}
+	var weights []float32
+	for _, h := range f.Heads {
+		weights = append(weights, h.Weights...)
+	}
+	p := parts{"ksdmodel", 2, uint32(len(b)), string(b), uint32(len(weights)), weights, ""}
 	if change != nil {
 		change(&p)
 	}
@@ -149,30 +158,50 @@ func forged(t *testing.T, fields map[string]any, change func(*parts)) []byte {
 
 func TestFileForeign(t *testing.T) {
 	type m = map[string]any
+	good := []m{}
+	for _, h := range small().header().Heads {
+		good = append(good, m{"person": h.Person, "phrase": h.Phrase, "channel": h.Channel, "weights": h.Weights})
+	}
+	heads := func(change func(hs []m) []m) m {
+		var hs []m
+		for _, h := range good {
+			hs = append(hs, maps.Clone(h))
+		}
+		return m{"heads": change(hs)}
+	}
+	first := func(field string, to any) m {
+		return heads(func(hs []m) []m { hs[0][field] = to; return hs })
+	}
 	if _, err := Decode(forged(t, nil, nil)); err != nil {
 		t.Fatalf("unchanged: %v", err)
 	}
-	wide := m{"spec": m{"embedding": 256, "hidden": 256, "dense": 256}}
 	for name, b := range map[string][]byte{
-		"nothing":                       nil,
-		"another program's":             forged(t, nil, func(p *parts) { p.magic = "KSDMODEL" }),
-		"version 0":                     forged(t, nil, func(p *parts) { p.version = 0 }),
-		"version 2":                     forged(t, nil, func(p *parts) { p.version = 2 }),
-		"another vocabulary":            forged(t, m{"vocabulary": feature.Vocabulary + "€"}, nil),
-		"another vocabulary's size":     forged(t, m{"spec": m{"keys": feature.VocabularySize + 1}}, nil),
-		"another population":            forged(t, m{"population": strings.Repeat("0", 64)}, nil),
-		"clipped elsewhere":             forged(t, m{"max_z": 4}, nil),
-		"another number of features":    forged(t, m{"spec": m{"features": feature.Rate - 1}}, nil),
-		"nobody":                        forged(t, m{"people": []string{}, "spec": m{"classes": 1}}, nil),
-		"no class for the stranger":     forged(t, m{"people": []string{"a", "b", "c"}}, nil),
-		"a class too many":              forged(t, m{"people": []string{"a"}}, nil),
-		"a field of a later version":    forged(t, m{"threshold": 1}, nil),
-		"dropout of 1":                  forged(t, m{"spec": m{"dropout": 1}}, nil),
-		"no width":                      forged(t, m{"spec": m{"hidden": 0}}, nil),
-		"a negative width":              forged(t, m{"spec": m{"dense": -2}}, nil),
-		"sizes for 4 G weights":         forged(t, m{"spec": m{"hidden": 1 << 15}}, nil),
-		"sizes that overflow":           forged(t, m{"spec": m{"hidden": 1 << 62, "dense": 1 << 62}}, nil),
-		"the widest, without weights":   forged(t, wide, nil),
+		"nothing":                      nil,
+		"another program's":            forged(t, nil, func(p *parts) { p.magic = "KSDMODEL" }),
+		"version 0":                    forged(t, nil, func(p *parts) { p.version = 0 }),
+		"version 1":                    forged(t, nil, func(p *parts) { p.version = 1 }),
+		"version 3":                    forged(t, nil, func(p *parts) { p.version = 3 }),
+		"another vocabulary":           forged(t, m{"vocabulary": feature.Vocabulary + "€"}, nil),
+		"another population":           forged(t, m{"population": strings.Repeat("0", 64)}, nil),
+		"another base network":         forged(t, m{"base": strings.Repeat("0", 64)}, nil),
+		"clipped elsewhere":            forged(t, m{"max_z": 4}, nil),
+		"no heads":                     forged(t, m{"heads": []m{}}, nil),
+		"a field of a later version":   forged(t, m{"threshold": 1}, nil),
+		"no phrase":                    forged(t, first("phrase", ""), nil),
+		"a longer phrase":              forged(t, first("phrase", "a bc"), nil),
+		"a phrase too long for a head": forged(t, first("phrase", strings.Repeat("a", 65)), nil),
+		"no channel":                   forged(t, first("channel", ""), nil),
+		"another channel's weights":    forged(t, first("channel", "press"), nil),
+		"a weight more, as claimed":    forged(t, first("weights", len(small().Heads[0].Weights)+1), nil),
+		"a head of no weights":         forged(t, first("weights", 0), nil),
+		"fewer than no weights":        forged(t, first("weights", -1), nil),
+		"4 G weights, as claimed":      forged(t, first("weights", 1<<32), nil),
+		"one head twice":               forged(t, heads(func(hs []m) []m { return append(hs[:1], hs[0]) }), nil),
+		"heads out of order":           forged(t, heads(func(hs []m) []m { slices.Reverse(hs); return hs }), nil),
+		"a head without its weights": forged(t, heads(func(hs []m) []m {
+			return append(hs, m{"person": "zoe", "phrase": "a", "channel": "press", "weights": 65})
+		}), nil),
+		"weights without a head":        forged(t, heads(func(hs []m) []m { return hs[:2] }), nil),
 		"not JSON":                      forged(t, nil, func(p *parts) { p.header = p.header[1:]; p.long-- }),
 		"JSON and more":                 forged(t, nil, func(p *parts) { p.header += "}"; p.long++ }),
 		"two headers":                   forged(t, nil, func(p *parts) { p.header += p.header; p.long *= 2 }),

@@ -6,7 +6,7 @@ import (
 	"ksd/internal/keystroke"
 )
 
-// maxOdds clamps the network's log-odds before they are used.
+// maxOdds clamps a head's log-odds before they are used.
 const maxOdds = 8.0
 
 // Weights turn what the scorers say into a log-likelihood ratio: the logistic
@@ -16,13 +16,13 @@ type Weights [inputs]float64
 
 const inputs = 4
 
-// Inputs are what the fusion reads: 1, Ratio, Base and Network. The
+// Inputs are what the fusion reads: 1, Ratio, Base and Head. The
 // detector is not among them: beside the ratio it adds nothing.
 func (s Score) Inputs() [inputs]float64 {
-	return [inputs]float64{1, s.Ratio, s.Base, s.Network}
+	return [inputs]float64{1, s.Ratio, s.Base, s.Head}
 }
 
-// The weights, by channel: alone for people whom the network does not know,
+// The weights, by channel: alone for texts for which a person has no head,
 // both for the others. They were fitted on the 40 people of GREYC's class c2,
 // five enrolment typings of each phrase, hosts of eight people, impostors from
 // other hosts:
@@ -38,9 +38,9 @@ var (
 		keystroke.SSHPress: {-2.090, 0.706, 0.199},
 	}
 	both = map[keystroke.Channel]Weights{
-		keystroke.Full:     {-1.726, 0.552, 0.166, 0.224},
-		keystroke.Press:    {-1.246, 0.661, 0.147, 0.288},
-		keystroke.SSHPress: {-1.179, 0.658, 0.154, 0.285},
+		keystroke.Full:     {-1.160, 0.396, 0.178, 0.441},
+		keystroke.Press:    {-0.297, 0.395, 0.160, 0.433},
+		keystroke.SSHPress: {-0.310, 0.399, 0.169, 0.411},
 	}
 )
 
@@ -48,7 +48,7 @@ var (
 // not a number is a stranger's.
 func fuse(ch keystroke.Channel, s Score) float64 {
 	w := alone[ch]
-	if s.HasNet {
+	if s.HasHead {
 		w = both[ch]
 	}
 	var llr float64

@@ -2,8 +2,8 @@
 // it says how much more likely a new sample is their own than a stranger's.
 //
 // It does no I/O. A Verifier is built from People (from the store) and a File
-// (a trained network, possibly none) and is then safe for concurrent use.
-// Retrain makes a new File.
+// (trained heads, possibly none) and is then safe for concurrent use.
+// Retrain makes a new File, Update adds people to one.
 package model
 
 import (
@@ -41,8 +41,8 @@ type Score struct {
 	Ratio     float64 // the two-covariance model's log-likelihood ratio, uncalibrated
 	Base      float64 // the base network's log-likelihood ratio, uncalibrated
 	Detector  float64 // robust distance to the template, 0 (same) to 3 (nothing alike)
-	Network   float64 // the network's log-odds that it is the owner; valid if HasNetwork
-	HasNet    bool    // whether the loaded network knows this person
+	Head      float64 // the local head's log-odds that it is the owner; valid if HasHead
+	HasHead   bool    // whether the file has a head for this person, text and channel
 	Beats     []Beat  // the rhythm beside what was expected
 	NearCopy  bool    // the sample is a near copy of one of the template's own
 	TooSteady bool    // the sample is more regular than hands are
@@ -59,37 +59,34 @@ type Beat struct {
 // MaxLLR bounds what one sample can say, in natural-log units.
 const MaxLLR = 8.0
 
-// Progress tells how far a Retrain is.
+// Progress tells how far a training is.
 type Progress struct {
-	Stage                string // "samples", "training", "validation"
-	Epoch, Epochs        int
-	Done                 float64 // 0 to 1 over the whole run
-	Loss, ValidationLoss float64
+	Stage       string // "samples", "validation", "training"
+	Head, Heads int    // trained, and to be trained over the whole run
+	Done        float64
+	Loss        float64 // of the last head
 }
 
-// Options steer a Retrain. The zero value of a field means its default.
+// Options steer a training. The zero value of a field means its default.
 type Options struct {
-	Seed      uint64  // of weights, impostors, order and dropout; default 1
-	Impostors float64 // synthetic impostor samples per real one; default 1
-	Epochs    int     // at most; default 60
-	Patience  int     // epochs without a better validation loss; default 8
+	Seed      uint64  // of the drawn strangers; default 1
+	Impostors float64 // strangers drawn for each genuine typing of a phrase; default 20
 }
 
-// Figures are the error rates of a network on validation sittings.
+// Figures are the error rates of heads on validation sittings.
 type Figures struct {
-	Loss           float64 // mean cross-entropy, nats
+	Loss           float64 // mean cross-entropy, owners and others weighing alike, nats
 	FMR, FNMR, EER float64 // 0 to 1; FMR and FNMR at log-odds 0
 }
 
-// Report is what came of a Retrain.
+// Report is what came of a training.
 type Report struct {
-	People     int
+	People     int // with a head
+	Heads      int
 	Samples    int // real, for training
 	Validation int // real, for validation
 	Impostors  int // drawn, for training
-	Epochs     int // run
-	BestEpoch  int
 	TrainLoss  float64
-	Figures             // of the new network
-	Before     *Figures // of the network given to Retrain, on the same samples; nil if it did not know them all
+	Figures             // of heads that did not learn from the validation sittings
+	Before     *Figures // those that the file before had when it was trained; nil if there was none
 }

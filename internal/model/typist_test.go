@@ -3,12 +3,12 @@ package model
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
 	"ksd/internal/feature"
 	"ksd/internal/keystroke"
-	"ksd/internal/model/network"
 )
 
 const (
@@ -91,8 +91,23 @@ func pressOnly(p Person) Person {
 	return out
 }
 
-// untrained is a file with fresh weights: enough for everything but accuracy.
-func untrained(people ...string) *File {
-	spec := network.NewSpec(feature.Rate, feature.VocabularySize, len(people)+1)
-	return &File{Trained: time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC), Kernel: "go/1", People: people, Spec: spec, Weights: spec.Initialise(1)}
+// untrained is a file with heads for these people's phrases that were never
+// trained: enough for everything but accuracy.
+func untrained(people ...Person) *File {
+	f := &File{Trained: time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC), Kernel: "go/1"}
+	for _, p := range people {
+		for key := range p.typed(0, len(p.Sittings)) {
+			n, ok := headSize(key.phrase, key.channel)
+			if !ok {
+				continue
+			}
+			h := Head{p.Name, key.phrase, key.channel, make([]float32, n)}
+			for i := range h.Weights {
+				h.Weights[i] = float32(math.Sin(float64(i)))
+			}
+			f.Heads = append(f.Heads, h)
+		}
+	}
+	slices.SortFunc(f.Heads, compareHeads)
+	return f
 }

@@ -12,82 +12,90 @@ import (
 	"ksd/internal/feature"
 	"ksd/internal/keystroke"
 	"ksd/internal/model/base"
-	"ksd/internal/model/network"
+	"ksd/internal/model/head"
 	"ksd/internal/model/plda"
 )
 
 // Verifier judges samples. It never changes; build a new one when people or
 // file change.
 type Verifier struct {
-	pop       *feature.Population
-	people    map[string]map[templateKey]*template
-	owners    map[string]map[keystroke.Channel]*plda.Owner
-	texts     map[templateKey]*plda.Text
-	plda      *plda.Model
-	places    map[string]map[keystroke.Channel]*place
-	embedding sync.Pool // of *embedding
-	network   *network.Network
-	class     map[string]int
-	scratch   sync.Pool // of *scratch
-	residuals sync.Pool // of *[]float64
+	pop    *feature.Population
+	people map[string]map[templateKey]*template
+	owners map[string]map[keystroke.Channel]*plda.Owner
+	texts  map[templateKey]*plda.Text
+	plda   *plda.Model
+	places map[string]map[keystroke.Channel]*place
+	heads  map[string]map[templateKey]local
+	work   sync.Pool // of *work
 }
 
-type scratch struct {
-	net      *network.Scratch
-	logits   []float32
-	features []float32
-	keys     []uint16
+// work is the working memory of one call of Score.
+type work struct {
+	residuals []float64 // of the typing judged, by place
+	*embedding
+}
+
+// local is a trained head and what it holds a typing against.
+type local struct {
+	weights []float32
+	centre  []float64
 }
 
 // newest is how many typings of a phrase count, the newest: older ones are of
 // hands less practised.
 const newest = 30
 
-// NewVerifier builds a Verifier. file may be nil: then the detector judges
-// alone. A file that does not know a person leaves that person to the detector,
-// and any network leaves it the phrases longer than network.MaxLen.
+// NewVerifier builds a Verifier. file may be nil: then nobody has a head of their
+// own. Nor has anybody one for a phrase that the file does not have, or for a text
+// made of words; the other scorers judge there. Heads of who is not in people, or
+// no longer types their phrase, are left alone.
 // A person gets templates for every channel that shows no more than the one
 // enrolled on, made of the same typings.
 func NewVerifier(people []Person, file *File) (*Verifier, error) {
 	v := &Verifier{
-		pop: feature.Default(), people: map[string]map[templateKey]*template{}, class: map[string]int{},
+		pop: feature.Default(), people: map[string]map[templateKey]*template{}, heads: map[string]map[templateKey]local{},
 		texts: map[templateKey]*plda.Text{}, plda: plda.NewModel(), places: map[string]map[keystroke.Channel]*place{},
 	}
 	typed := map[string]map[keystroke.Channel][]plda.Typed{}
 	for _, p := range people {
-		lines := map[templateKey][]keystroke.Line{}
-		for n, s := range p.samples() {
-			for _, view := range views(s, n) {
-				add(lines, view)
-			}
-		}
+		lines := p.typed(0, len(p.Sittings))
 		v.people[p.Name] = map[templateKey]*template{}
 		typed[p.Name], v.places[p.Name] = map[keystroke.Channel][]plda.Typed{}, map[keystroke.Channel]*place{}
 		for _, key := range sortedKeys(lines) {
-			ls := lines[key][max(0, len(lines[key])-newest):]
+			ls := lines[key]
 			v.people[p.Name][key] = newTemplate(v.pop, ls)
 			typed[p.Name][key.channel] = append(typed[p.Name][key.channel], v.sumUp(key, ls))
 			v.place(p.Name, key.channel, ls)
 		}
 	}
 	v.meet(typed)
-	v.residuals.New = func() any { return new([]float64) }
-	v.embedding.New = func() any { return newEmbedding() }
+	v.work.New = func() any { return &work{embedding: newEmbedding()} }
 	if file == nil {
 		return v, nil
 	}
-	n, err := network.New(file.Spec, file.Weights)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrFile, err)
-	}
-	v.network = n
-	for k, name := range file.People {
-		v.class[name] = k
-	}
-	v.scratch.New = func() any {
-		return &scratch{net: network.NewScratch(file.Spec), logits: make([]float32, file.Spec.Classes)}
+	for _, h := range file.Heads {
+		if err := v.know(h); err != nil {
+			return nil, err
+		}
 	}
 	return v, nil
+}
+
+// know takes in a head, if its owner still types its phrase.
+func (v *Verifier) know(h Head) error {
+	key := templateKey{h.Phrase, h.Channel}
+	t := v.people[h.Person][key]
+	if t == nil {
+		return nil
+	}
+	if want, ok := headSize(h.Phrase, h.Channel); !ok || len(h.Weights) != want {
+		return fmt.Errorf("%w: a head of %d weights", ErrFile, len(h.Weights))
+	}
+	if v.heads[h.Person] == nil {
+		v.heads[h.Person] = map[templateKey]local{}
+	}
+	v.heads[h.Person][key] = local{h.Weights, head.Centre(v.residualsOf(v.texts[key], t.typings))}
+	return nil
 }
 
 // sortedKeys returns the keys of lines in an order that is always the same.
@@ -104,11 +112,16 @@ func (v *Verifier) sumUp(key templateKey, lines []keystroke.Line) plda.Typed {
 		text = plda.NewText(key.phrase, key.channel == keystroke.Full)
 		v.texts[key] = text
 	}
+	return plda.NewTyped(text, v.residualsOf(text, lines))
+}
+
+// residualsOf returns the residuals of lines, place by place.
+func (v *Verifier) residualsOf(text *plda.Text, lines []keystroke.Line) [][]float64 {
 	rows := make([][]float64, len(lines))
 	for i, l := range lines {
-		rows[i] = text.Residuals(nil, v.pop.Extract(l))
+		rows[i] = text.Residuals(make([]float64, 0, text.Len()), v.pop.Extract(l))
 	}
-	return plda.NewTyped(text, rows)
+	return rows
 }
 
 // meet makes owners of people, each against the background of the others.
@@ -139,15 +152,6 @@ func add(to map[templateKey][]keystroke.Line, s keystroke.Sample) {
 	}
 }
 
-// samples returns all samples of all sittings, in order.
-func (p Person) samples() []keystroke.Sample {
-	var out []keystroke.Sample
-	for _, s := range p.Sittings {
-		out = append(out, s.Samples...)
-	}
-	return out
-}
-
 // Score judges a sample that claims to be person's. The sample's line must be
 // its phrase already, which must be one that the person enrolled or be made of
 // words of such phrases. Errors: ErrUnenrolled, ErrPhrase, ErrUnusable.
@@ -170,21 +174,20 @@ func (v *Verifier) Score(person string, s keystroke.Sample) (Score, error) {
 	if !ok {
 		return Score{}, fmt.Errorf("%w: too few times", ErrUnusable)
 	}
-	ratio, err := v.ratio(v.owners[person][s.Channel], text, strokes)
+	w := v.work.Get().(*work)
+	defer v.work.Put(w)
+	w.residuals = text.Residuals(w.residuals[:0], strokes)
+	ratio, err := v.plda.LLR(v.owners[person][s.Channel], text, w.residuals)
 	if err != nil {
 		return Score{}, fmt.Errorf("%w: %w", ErrUnusable, err)
 	}
-	near, err := v.near(person, s.Channel, strokes)
+	near, err := v.places[person][s.Channel].ratio(v.pop, strokes, w.embedding)
 	if err != nil {
 		return Score{}, fmt.Errorf("%w: %w", ErrUnusable, err)
 	}
 	out := Score{Ratio: ratio, Base: near, Detector: distance, Beats: t.beats(line), NearCopy: t.repeated(line), TooSteady: tooSteady(v.pop, line)}
-	if k, known := v.class[person]; known && len(strokes) <= network.MaxLen {
-		odds, err := v.odds(strokes, k)
-		if err != nil {
-			return Score{}, fmt.Errorf("%w: %w", ErrUnusable, err)
-		}
-		out.Network, out.HasNet = odds, true
+	if h, ok := v.heads[person][templateKey{s.Phrase, s.Channel}]; ok {
+		out.Head, out.HasHead = clamp(head.Score(h.weights, h.centre, w.residuals, w.at), maxOdds), true
 	}
 	out.LLR = fuse(s.Channel, out)
 	return out, nil
@@ -199,14 +202,6 @@ func (v *Verifier) expected(templates map[templateKey]*template, key templateKey
 	return compose(v.pop, templates, key), plda.NewText(key.phrase, key.channel == keystroke.Full)
 }
 
-// ratio returns the log-likelihood ratio of package plda.
-func (v *Verifier) ratio(owner *plda.Owner, text *plda.Text, strokes []feature.Stroke) (float64, error) {
-	sc := v.residuals.Get().(*[]float64)
-	defer v.residuals.Put(sc)
-	*sc = text.Residuals((*sc)[:0], strokes)
-	return v.plda.LLR(owner, text, *sc)
-}
-
 // place adds lines to what a person's place is worked out from.
 func (v *Verifier) place(person string, ch keystroke.Channel, lines []keystroke.Line) {
 	space, ok := base.Default().Space(ch)
@@ -219,44 +214,6 @@ func (v *Verifier) place(person string, ch keystroke.Channel, lines []keystroke.
 		v.places[person][ch] = p
 	}
 	p.lines = append(p.lines, lines...)
-}
-
-// near returns the base network's log-likelihood ratio.
-func (v *Verifier) near(person string, ch keystroke.Channel, strokes []feature.Stroke) (float64, error) {
-	w := v.embedding.Get().(*embedding)
-	defer v.embedding.Put(w)
-	return v.places[person][ch].ratio(v.pop, strokes, w)
-}
-
-// odds returns the network's log-odds of class k, clamped to ±maxOdds.
-func (v *Verifier) odds(strokes []feature.Stroke, k int) (float64, error) {
-	sc := v.scratch.Get().(*scratch)
-	defer v.scratch.Put(sc)
-	sc.features, sc.keys = sc.features[:0], sc.keys[:0]
-	for _, st := range strokes {
-		sc.features, sc.keys = st.Append(sc.features), append(sc.keys, st.Key)
-	}
-	if err := v.network.Logits(sc.logits, network.Sequence{Features: sc.features, Keys: sc.keys}, sc.net); err != nil {
-		return 0, err
-	}
-	return logOdds(sc.logits, k), nil
-}
-
-// logOdds returns ln(P(k) / (1 - P(k))) of a softmax.
-func logOdds(logits []float32, k int) float64 {
-	top := math.Inf(-1)
-	for j, x := range logits {
-		if j != k {
-			top = math.Max(top, float64(x))
-		}
-	}
-	var sum float64
-	for j, x := range logits {
-		if j != k {
-			sum += math.Exp(float64(x) - top)
-		}
-	}
-	return math.Max(-maxOdds, math.Min(maxOdds, float64(logits[k])-top-math.Log(sum)))
 }
 
 const (

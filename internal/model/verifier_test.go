@@ -12,7 +12,8 @@ import (
 
 	"ksd/internal/feature"
 	"ksd/internal/keystroke"
-	"ksd/internal/model/network"
+	"ksd/internal/model/base"
+	"ksd/internal/model/plda"
 )
 
 // enrolled is two people with releases, and one who typed at a plain terminal.
@@ -98,7 +99,7 @@ func TestScore(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if a.Detector >= b.Detector || a.LLR <= b.LLR || a.HasNet || a.NearCopy || a.TooSteady || len(a.Beats) != len(phrase) {
+			if a.Detector >= b.Detector || a.LLR <= b.LLR || a.HasHead || a.NearCopy || a.TooSteady || len(a.Beats) != len(phrase) {
 				t.Errorf("%s: the owner %+v, a stranger %+v", ch, a, b)
 			}
 			own, other = own.PressOnly(), other.PressOnly()
@@ -139,62 +140,99 @@ func TestPressFromFull(t *testing.T) {
 	}
 }
 
-func TestScoreWithNetwork(t *testing.T) {
+func TestScoreWithHead(t *testing.T) {
 	people, ada, _ := enrolled(t)
 	long := strings.Repeat("many words ", 6) // 66 keys
 	tooLong := typed(long, slices.Repeat([]float64{100, 140}, len(long)/2), nil)
 	people[0].Sittings = append(people[0].Sittings, Sitting{Samples: []keystroke.Sample{tooLong}})
-	f := untrained("ada", "zoe")
+	f := untrained(people[0], Person{Name: "zoe", Sittings: people[0].Sittings})
 	v := verifier(t, people, f)
 	s := ada.types(t, phrase)
 	got, err := v.Score("ada", s)
-	if err != nil || !got.HasNet {
+	if err != nil || !got.HasHead {
 		t.Fatalf("%+v, %v", got, err)
 	}
-	// The same by the network itself.
-	n, err := network.New(f.Spec, f.Weights)
-	if err != nil {
+	// The same by hand: z, |z - m| cut at 2, half the place, in this order.
+	text := plda.NewText(phrase, true)
+	residuals := func(s keystroke.Sample) []float64 {
+		return text.Residuals(nil, feature.Default().Extract(s.Line()))
+	}
+	var all [][]float64
+	for _, s := range people[0].samples() {
+		if s.Phrase == phrase {
+			all = append(all, residuals(s))
+		}
+	}
+	space, _ := base.Default().Space(keystroke.Full)
+	at := make([]float32, space.Dim())
+	if err := space.Embed(at, feature.Default().Extract(s.Line()), base.Default().NewScratch()); err != nil {
 		t.Fatal(err)
 	}
-	logits := make([]float32, 3)
-	if err := n.Logits(logits, sequence(feature.Default().Extract(s.Line())), network.NewScratch(f.Spec)); err != nil {
-		t.Fatal(err)
+	read := []float64{1}
+	read = append(read, residuals(s)...)
+	for i, z := range residuals(s) {
+		var column []float64
+		for _, row := range all {
+			column = append(column, row[i])
+		}
+		read = append(read, math.Min(2, math.Abs(z-feature.Median(column))))
 	}
-	if want := network.LogProbability(logits, 0) - math.Log(-math.Expm1(network.LogProbability(logits, 0))); math.Abs(got.Network-want) > 1e-5 {
-		t.Errorf("log-odds %v, want %v", got.Network, want)
+	for _, e := range at {
+		read = append(read, float64(e)/2)
 	}
-	// Whom and what it does not know, it leaves to the detector.
-	if got, err := v.Score("bob", s); err != nil || got.HasNet || got.Network != 0 {
-		t.Errorf("bob: %+v, %v", got, err)
+	want := 0.0
+	for i, x := range read {
+		want += float64(float32(math.Sin(float64(i)))) * x
 	}
-	if got, err := v.Score("ada", tooLong); err != nil || got.HasNet {
-		t.Errorf("a long phrase: %+v, %v", got, err)
+	if want = math.Max(-maxOdds, math.Min(maxOdds, want)); math.Abs(got.Head-want) > 1e-5 {
+		t.Errorf("log-odds %v, want %v", got.Head, want)
+	}
+	if want := fuse(keystroke.Full, got); got.LLR != want {
+		t.Errorf("LLR %v, want %v", got.LLR, want)
+	}
+	// Whom and what it does not know, it leaves to the others.
+	words := "apples green fall"
+	for person, s := range map[string]keystroke.Sample{"bob": s, "ada": tooLong, "cy": s.PressOnly()} {
+		if got, err := v.Score(person, s); err != nil || got.HasHead || got.Head != 0 {
+			t.Errorf("%s, %q: %+v, %v", person, s.Phrase, got, err)
+		}
+	}
+	if got, err := v.Score("ada", ada.types(t, words)); err != nil || got.HasHead {
+		t.Errorf("a text made of words: %+v, %v", got, err)
 	}
 	// Who is in the file and not enrolled is not enrolled.
 	if _, err := v.Score("zoe", s); !errors.Is(err, ErrUnenrolled) {
 		t.Errorf("zoe: %v, want ErrUnenrolled", err)
 	}
-	f.Weights = f.Weights[1:]
+	f.Heads[0].Weights = f.Heads[0].Weights[1:]
 	if _, err := NewVerifier(people, f); !errors.Is(err, ErrFile) {
 		t.Errorf("a weight is missing: %v, want ErrFile", err)
 	}
 }
 
-// A network that overflows makes a sample unusable; it never lets anybody in.
+// Whatever the weights, a head never lets anybody in by what is not a number.
 func TestScoreOverflow(t *testing.T) {
 	people, ada, _ := enrolled(t)
-	f := untrained("ada")
-	for i := range f.Weights {
-		f.Weights[i] = math.MaxFloat32 / 4
-	}
-	if got, err := verifier(t, people, f).Score("ada", ada.types(t, phrase)); !errors.Is(err, ErrUnusable) {
-		t.Errorf("%+v, %v, want ErrUnusable", got, err)
+	f := untrained(people[0])
+	for _, x := range []float64{math.MaxFloat32, math.NaN(), math.Inf(1), math.Inf(-1)} {
+		for _, h := range f.Heads {
+			for i := range h.Weights {
+				h.Weights[i] = float32(x)
+			}
+		}
+		got, err := verifier(t, people, f).Score("ada", ada.types(t, phrase))
+		if err != nil || math.IsNaN(got.LLR) || got.Head > maxOdds || got.Head < -maxOdds {
+			t.Errorf("weights %v: %+v, %v", x, got, err)
+		}
+		if math.IsNaN(got.Head) && got.LLR != -MaxLLR {
+			t.Errorf("weights %v: not a number has an LLR of %v", x, got.LLR)
+		}
 	}
 }
 
 func TestVerifierIsConcurrent(t *testing.T) {
 	people, ada, bob := enrolled(t)
-	v := verifier(t, people, untrained("ada", "bob"))
+	v := verifier(t, people, untrained(people[:2]...))
 	samples := []keystroke.Sample{ada.types(t, phrase), bob.types(t, phrase), ada.types(t, eight)}
 	want := make([]Score, len(samples))
 	for i, s := range samples {
@@ -215,26 +253,6 @@ func TestVerifierIsConcurrent(t *testing.T) {
 	all.Wait()
 }
 
-func TestLogOdds(t *testing.T) {
-	ln := func(x float64) float32 { return float32(math.Log(x)) }
-	for _, c := range []struct {
-		logits []float32
-		k      int
-		want   float64
-	}{
-		{[]float32{0, 0}, 0, 0},
-		{[]float32{ln(1), ln(2), ln(5)}, 1, math.Log(2.0 / 6)},
-		{[]float32{ln(1), ln(2), ln(5)}, 2, math.Log(5.0 / 3)},
-		{[]float32{1e30, 0}, 0, maxOdds},
-		{[]float32{1e30, 0}, 1, -maxOdds},
-		{[]float32{5000, 4999, -5000}, 0, 1}, // exp would overflow
-	} {
-		if got := logOdds(c.logits, c.k); math.Abs(got-c.want) > 1e-5 {
-			t.Errorf("class %d of %v: %v, want %v", c.k, c.logits, got, c.want)
-		}
-	}
-}
-
 // TestFuse checks what every choice of weights must keep: a clamp, the right
 // direction, and that what is not a number is a stranger's.
 func TestFuse(t *testing.T) {
@@ -243,35 +261,35 @@ func TestFuse(t *testing.T) {
 		for _, net := range []bool{false, true} {
 			last := -inf
 			for x := -40.0; x <= 40; x++ {
-				llr := fuse(ch, Score{Ratio: x, HasNet: net})
+				llr := fuse(ch, Score{Ratio: x, HasHead: net})
 				if !(llr >= last) || llr > MaxLLR || llr < -MaxLLR {
-					t.Fatalf("%s, network %v: a ratio of %v gives %v after %v", ch, net, x, llr, last)
+					t.Fatalf("%s, head %v: a ratio of %v gives %v after %v", ch, net, x, llr, last)
 				}
 				last = llr
 			}
-			if own, far := fuse(ch, Score{Ratio: 10, HasNet: net}), fuse(ch, Score{Ratio: -10, HasNet: net}); own < 2 || far > -2 {
-				t.Errorf("%s, network %v: a ratio of 10 gives %v, one of -10 %v", ch, net, own, far)
+			if own, far := fuse(ch, Score{Ratio: 10, HasHead: net}), fuse(ch, Score{Ratio: -10, HasHead: net}); own < 2 || far > -2 {
+				t.Errorf("%s, head %v: a ratio of 10 gives %v, one of -10 %v", ch, net, own, far)
 			}
 			for _, s := range []Score{{Ratio: nan}, {Ratio: -inf}, {Base: nan}, {Ratio: inf, Base: -inf}} {
-				s.HasNet = net
+				s.HasHead = net
 				if got := fuse(ch, s); got != -MaxLLR {
 					t.Errorf("%s: %+v gives %v, want %v", ch, s, got, -MaxLLR)
 				}
 			}
 		}
 		for name, differ := range map[string]func(x float64) Score{
-			"network": func(x float64) Score { return Score{HasNet: true, Network: x} },
-			"base":    func(x float64) Score { return Score{Base: x} },
+			"head": func(x float64) Score { return Score{HasHead: true, Head: x} },
+			"base": func(x float64) Score { return Score{Base: x} },
 		} {
 			if low, high := fuse(ch, differ(-maxOdds)), fuse(ch, differ(maxOdds)); !(low < high) {
 				t.Errorf("%s, %s: ±%v give %v and %v", ch, name, maxOdds, low, high)
 			}
 		}
-		if got := fuse(ch, Score{HasNet: true, Network: nan}); got != -MaxLLR {
+		if got := fuse(ch, Score{HasHead: true, Head: nan}); got != -MaxLLR {
 			t.Errorf("%s: log-odds of NaN give %v, want %v", ch, got, -MaxLLR)
 		}
-		if a, b := fuse(ch, Score{}), fuse(ch, Score{Network: maxOdds}); a != b {
-			t.Errorf("%s: a network that does not know the person moved %v to %v", ch, a, b)
+		if a, b := fuse(ch, Score{}), fuse(ch, Score{Head: maxOdds}); a != b {
+			t.Errorf("%s: a head that the person does not have moved %v to %v", ch, a, b)
 		}
 	}
 	if got := fuse("", Score{}); got > 0 {
@@ -279,11 +297,12 @@ func TestFuse(t *testing.T) {
 	}
 }
 
-// BenchmarkScore is one probe of 24 keys: features, detector and network.
+// BenchmarkScore is one probe of 24 keys: all scorers.
 func BenchmarkScore(b *testing.B) {
 	const text = "the quick brown fox jump"
 	ada := newTypist(1, 1)
-	v := verifier(b, []Person{{Name: "ada", Sittings: []Sitting{ada.sitting(b, 5, text)}}}, untrained("ada", "bob", "cy"))
+	people := []Person{{Name: "ada", Sittings: []Sitting{ada.sitting(b, 5, text)}}}
+	v := verifier(b, people, untrained(people...))
 	for _, s := range []keystroke.Sample{ada.types(b, text), ada.types(b, text).PressOnly()} {
 		b.Run(string(s.Channel), func(b *testing.B) {
 			took := make([]time.Duration, 0, 1<<16)

@@ -62,3 +62,12 @@ func TestViews(t *testing.T) {
 		t.Error("judged against nothing")
 	}
 }
+
+// samples returns all samples of all sittings, in order.
+func (p Person) samples() []keystroke.Sample {
+	var out []keystroke.Sample
+	for _, s := range p.Sittings {
+		out = append(out, s.Samples...)
+	}
+	return out
+}

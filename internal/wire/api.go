@@ -168,12 +168,12 @@ type Answer struct {
 // Detail shows how a typing was judged. Nobody but an administrator sees it:
 // scores would teach an impostor.
 type Detail struct {
-	Score    float64  `json:"score"`             // of this typing, natural log of a likelihood ratio
-	Sum      float64  `json:"sum"`               // of the attempt so far
-	Accept   float64  `json:"accept"`            // sum from which the attempt is accepted
-	Refuse   float64  `json:"refuse"`            // sum up to which it is refused
-	Detector float64  `json:"detector"`          // distance to the template, 0 (same) to 3
-	Network  *float64 `json:"network,omitempty"` // log-odds, if the network knows the person
+	Score    float64  `json:"score"`          // of this typing, natural log of a likelihood ratio
+	Sum      float64  `json:"sum"`            // of the attempt so far
+	Accept   float64  `json:"accept"`         // sum from which the attempt is accepted
+	Refuse   float64  `json:"refuse"`         // sum up to which it is refused
+	Detector float64  `json:"detector"`       // distance to the template, 0 (same) to 3
+	Head     *float64 `json:"head,omitempty"` // log-odds, if the person has a head for the text
 	Rhythm   []Beat   `json:"rhythm,omitempty"`
 }
 
@@ -207,14 +207,13 @@ type RetrainRequest struct {
 // Progress is one line of a training run's stream. The last one has Report or
 // Error.
 type Progress struct {
-	Stage          string          `json:"stage"`
-	Epoch          int             `json:"epoch,omitempty"`
-	Epochs         int             `json:"epochs,omitempty"`
-	Done           float64         `json:"done"` // 0 to 1
-	Loss           float64         `json:"loss,omitempty"`
-	ValidationLoss float64         `json:"validation_loss,omitempty"`
-	Report         *TrainingReport `json:"report,omitempty"`
-	Error          *Error          `json:"error,omitempty"`
+	Stage  string          `json:"stage"`
+	Head   int             `json:"head,omitempty"`  // trained so far
+	Heads  int             `json:"heads,omitempty"` // to be trained
+	Done   float64         `json:"done"`            // 0 to 1
+	Loss   float64         `json:"loss,omitempty"`  // of the last head
+	Report *TrainingReport `json:"report,omitempty"`
+	Error  *Error          `json:"error,omitempty"`
 }
 
 // TrainingReport is what came of a training run.
@@ -223,17 +222,16 @@ type TrainingReport struct {
 	Samples        int     `json:"samples"` // of real people, for training
 	Validation     int     `json:"validation"`
 	Impostors      int     `json:"impostors"` // drawn, for training
-	Epochs         int     `json:"epochs"`    // run
-	BestEpoch      int     `json:"best_epoch"`
+	Heads          int     `json:"heads"`
 	Loss           float64 `json:"loss"`
 	ValidationLoss float64 `json:"validation_loss"`
-	FMR            float64 `json:"fmr"`  // of one comparison on the validation sittings, at the network's zero
+	FMR            float64 `json:"fmr"`  // of one comparison on the validation sittings, at the heads' zero
 	FNMR           float64 `json:"fnmr"` // likewise
 	EER            float64 `json:"eer"`
 	Seconds        float64 `json:"seconds"`
 	Installed      bool    `json:"installed"` // false after a dry run
-	// Before holds the same figures of the model that was loaded, on the same
-	// validation sittings, where it knew the people.
+	// Before holds the figures that the model that was loaded had when it was
+	// trained, on the validation sittings of then.
 	Before *TrainingReport `json:"before,omitempty"`
 }
 

@@ -1,4 +1,4 @@
-package model
+package softmax
 
 import (
 	"context"
@@ -12,10 +12,11 @@ import (
 
 	"ksd/internal/feature"
 	"ksd/internal/keystroke"
+	"ksd/internal/model"
 	"ksd/internal/model/train"
 )
 
-func gathered(t *testing.T, people []Person, opts Options) *dataset {
+func gathered(t *testing.T, people []model.Person, opts Options) *dataset {
 	t.Helper()
 	d, err := gather(t.Context(), people, opts.withDefaults())
 	if err != nil {
@@ -36,7 +37,7 @@ func prints(examples []train.Example, class int) []string {
 }
 
 // printsOf is what prints gives for the channels that a sitting's samples show.
-func printsOf(s Sitting) []string {
+func printsOf(s model.Sitting) []string {
 	var out []string
 	for _, sample := range s.Samples {
 		out = append(out, fmt.Sprint(sequence(feature.Default().Extract(sample.Line()))))
@@ -51,10 +52,10 @@ func printsOf(s Sitting) []string {
 // of several sittings to validation, all others to training.
 func TestSplitKeepsSittingsApart(t *testing.T) {
 	ada, bob, cy := newTypist(1, 1), newTypist(2, 1.2), newTypist(3, 0.9)
-	people := []Person{
-		{Name: "one sitting", Sittings: []Sitting{ada.sitting(t, 8, phrase)}},
-		{Name: "three", Sittings: []Sitting{bob.sitting(t, 6, phrase), bob.sitting(t, 3, eight), bob.sitting(t, 4, phrase)}},
-		pressOnly(Person{Name: "two", Sittings: []Sitting{cy.sitting(t, 8, phrase), cy.sitting(t, 2, phrase)}}),
+	people := []model.Person{
+		{Name: "one sitting", Sittings: []model.Sitting{ada.sitting(t, 8, phrase)}},
+		{Name: "three", Sittings: []model.Sitting{bob.sitting(t, 6, phrase), bob.sitting(t, 3, eight), bob.sitting(t, 4, phrase)}},
+		pressOnly(model.Person{Name: "two", Sittings: []model.Sitting{cy.sitting(t, 8, phrase), cy.sitting(t, 2, phrase)}}),
 	}
 	d := gathered(t, people, Options{})
 	if want := []string{"one sitting", "three", "two"}; !slices.Equal(d.names, want) {
@@ -95,9 +96,9 @@ func TestKeptIsNotLearnt(t *testing.T) {
 	ada, bob := newTypist(1, 1), newTypist(2, 1.2)
 	a, b := ada.sitting(t, 8, phrase), bob.sitting(t, 8, phrase)
 	with := func(tempo float64) *dataset {
-		return gathered(t, []Person{
-			{Name: "ada", Sittings: []Sitting{a, newTypist(3, tempo).sitting(t, 6, phrase)}},
-			{Name: "bob", Sittings: []Sitting{b, newTypist(4, tempo).sitting(t, 6, phrase)}},
+		return gathered(t, []model.Person{
+			{Name: "ada", Sittings: []model.Sitting{a, newTypist(3, tempo).sitting(t, 6, phrase)}},
+			{Name: "bob", Sittings: []model.Sitting{b, newTypist(4, tempo).sitting(t, 6, phrase)}},
 		}, Options{})
 	}
 	first, other := with(1), with(3)
@@ -112,11 +113,11 @@ func TestKeptIsNotLearnt(t *testing.T) {
 // A last sitting is not kept apart where too little would be left to learn.
 func TestSplitOfLittle(t *testing.T) {
 	ada := newTypist(1, 1)
-	d := gathered(t, []Person{{Name: "ada", Sittings: []Sitting{ada.sitting(t, minSamples-1, phrase), ada.sitting(t, 5, phrase)}}}, Options{})
+	d := gathered(t, []model.Person{{Name: "ada", Sittings: []model.Sitting{ada.sitting(t, minSamples-1, phrase), ada.sitting(t, 5, phrase)}}}, Options{})
 	if d.real != minSamples+4 || d.kept != 0 || len(d.validation) != 0 {
 		t.Errorf("%d real and %d kept, want all of %d to train on", d.real, d.kept, minSamples+4)
 	}
-	d = gathered(t, []Person{{Name: "ada", Sittings: []Sitting{ada.sitting(t, minSamples, phrase), ada.sitting(t, 1, phrase)}}}, Options{})
+	d = gathered(t, []model.Person{{Name: "ada", Sittings: []model.Sitting{ada.sitting(t, minSamples, phrase), ada.sitting(t, 1, phrase)}}}, Options{})
 	if d.real != minSamples || d.kept != 1 {
 		t.Errorf("%d real and %d kept, want %d and 1", d.real, d.kept, minSamples)
 	}
@@ -125,21 +126,21 @@ func TestSplitOfLittle(t *testing.T) {
 // TestGatherTooFew checks who is left out, and that with nobody left it says so.
 func TestGatherTooFew(t *testing.T) {
 	ada := newTypist(1, 1)
-	few := Person{Name: "few", Sittings: []Sitting{ada.sitting(t, minSamples-1, phrase)}}
-	useless := Person{Name: "useless", Sittings: []Sitting{few.Sittings[0]}} // and typings of other texts, of none, and too long
+	few := model.Person{Name: "few", Sittings: []model.Sitting{ada.sitting(t, minSamples-1, phrase)}}
+	useless := model.Person{Name: "useless", Sittings: []model.Sitting{few.Sittings[0]}} // and typings of other texts, of none, and too long
 	wrong, empty := ada.types(t, phrase), ada.types(t, phrase)
 	wrong.Phrase, empty.Phrase, empty.Events = "another text", "", nil
 	long := typed(strings.Repeat("a", 65), make([]float64, 65), nil)
-	useless.Sittings = append(useless.Sittings, Sitting{Samples: []keystroke.Sample{wrong, empty, long, wrong}})
-	for name, people := range map[string][]Person{
+	useless.Sittings = append(useless.Sittings, model.Sitting{Samples: []keystroke.Sample{wrong, empty, long, wrong}})
+	for name, people := range map[string][]model.Person{
 		"nobody": nil, "nobody with samples": {{Name: "a"}, {Name: "b"}}, "too few": {few}, "too few of use": {useless, few},
 	} {
-		if d, err := gather(t.Context(), people, Options{}.withDefaults()); !errors.Is(err, ErrTooFew) || d != nil {
+		if d, err := gather(t.Context(), people, Options{}.withDefaults()); !errors.Is(err, model.ErrTooFew) || d != nil {
 			t.Errorf("%s: %v, want ErrTooFew", name, err)
 		}
 	}
-	enough := Person{Name: "enough", Sittings: []Sitting{ada.sitting(t, minSamples, phrase), {Samples: []keystroke.Sample{wrong, empty, long}}}}
-	before := []Person{useless, enough, few}
+	enough := model.Person{Name: "enough", Sittings: []model.Sitting{ada.sitting(t, minSamples, phrase), {Samples: []keystroke.Sample{wrong, empty, long}}}}
+	before := []model.Person{useless, enough, few}
 	d := gathered(t, before, Options{})
 	if !slices.Equal(d.names, []string{"enough"}) || d.real != minSamples || d.kept != 0 {
 		t.Errorf("%q with %d and %d samples", d.names, d.real, d.kept)
@@ -153,9 +154,9 @@ func TestGatherTooFew(t *testing.T) {
 // sample typed, and that it does so in a way nobody did.
 func TestImpostors(t *testing.T) {
 	ada, bob := newTypist(1, 1), newTypist(2, 1.2)
-	people := []Person{
-		{Name: "ada", Sittings: []Sitting{ada.sitting(t, 5, phrase, eight), ada.sitting(t, 4, eight)}},
-		pressOnly(Person{Name: "bob", Sittings: []Sitting{bob.sitting(t, 10, "only bob's")}}),
+	people := []model.Person{
+		{Name: "ada", Sittings: []model.Sitting{ada.sitting(t, 5, phrase, eight), ada.sitting(t, 4, eight)}},
+		pressOnly(model.Person{Name: "bob", Sittings: []model.Sitting{bob.sitting(t, 10, "only bob's")}}),
 	}
 	for ratio, want := range map[float64]struct{ train, validation int }{0.5: {10, 2}, 1: {20, 4}, 3: {60, 12}} {
 		d := gathered(t, people, Options{Impostors: ratio})
@@ -200,7 +201,7 @@ func TestImpostors(t *testing.T) {
 // ways, without them one.
 func TestImpostorChannels(t *testing.T) {
 	ada := newTypist(1, 1)
-	person := Person{Name: "ada", Sittings: []Sitting{ada.sitting(t, 8, phrase)}}
+	person := model.Person{Name: "ada", Sittings: []model.Sitting{ada.sitting(t, 8, phrase)}}
 	withRelease := func(d *dataset, class int) (with, without int) {
 		for _, e := range d.train {
 			if e.Class != class {
@@ -214,7 +215,7 @@ func TestImpostorChannels(t *testing.T) {
 		}
 		return with, without
 	}
-	full, press := gathered(t, []Person{person}, Options{}), gathered(t, []Person{pressOnly(person)}, Options{})
+	full, press := gathered(t, []model.Person{person}, Options{}), gathered(t, []model.Person{pressOnly(person)}, Options{})
 	for class := range 2 {
 		if a, b := withRelease(full, class); a != 8 || b != 8 {
 			t.Errorf("class %d of full: %d with releases and %d without, want 8 of each", class, a, b)
@@ -229,9 +230,9 @@ func TestImpostorChannels(t *testing.T) {
 // as they do together, however many samples each has.
 func TestBalance(t *testing.T) {
 	ada, bob := newTypist(1, 1), newTypist(2, 1.2)
-	d := gathered(t, []Person{
-		{Name: "ada", Sittings: []Sitting{ada.sitting(t, 8, phrase), ada.sitting(t, 1, phrase)}},
-		{Name: "bob", Sittings: []Sitting{bob.sitting(t, 20, phrase)}},
+	d := gathered(t, []model.Person{
+		{Name: "ada", Sittings: []model.Sitting{ada.sitting(t, 8, phrase), ada.sitting(t, 1, phrase)}},
+		{Name: "bob", Sittings: []model.Sitting{bob.sitting(t, 20, phrase)}},
 	}, Options{Impostors: 3})
 	sums := make([]float64, 3)
 	for _, e := range d.train {
@@ -251,13 +252,13 @@ func TestBalance(t *testing.T) {
 
 func TestGatherIsDeterministic(t *testing.T) {
 	ada, bob := newTypist(1, 1), newTypist(2, 1.2)
-	a := Person{Name: "ada", Sittings: []Sitting{ada.sitting(t, 8, phrase)}}
-	b := Person{Name: "bob", Sittings: []Sitting{bob.sitting(t, 8, phrase)}}
-	first := gathered(t, []Person{a, b}, Options{})
-	if !reflect.DeepEqual(first, gathered(t, []Person{b, a}, Options{})) {
+	a := model.Person{Name: "ada", Sittings: []model.Sitting{ada.sitting(t, 8, phrase)}}
+	b := model.Person{Name: "bob", Sittings: []model.Sitting{bob.sitting(t, 8, phrase)}}
+	first := gathered(t, []model.Person{a, b}, Options{})
+	if !reflect.DeepEqual(first, gathered(t, []model.Person{b, a}, Options{})) {
 		t.Error("the order of the people changed the examples")
 	}
-	other := gathered(t, []Person{a, b}, Options{Seed: 2})
+	other := gathered(t, []model.Person{a, b}, Options{Seed: 2})
 	if slices.Equal(prints(first.train, 2), prints(other.train, 2)) {
 		t.Error("another seed drew the same strangers")
 	}
@@ -280,7 +281,7 @@ func (c *counting) Err() error {
 }
 
 func TestGatherStops(t *testing.T) {
-	people := []Person{{Name: "ada", Sittings: []Sitting{newTypist(1, 1).sitting(t, 8, phrase)}}}
+	people := []model.Person{{Name: "ada", Sittings: []model.Sitting{newTypist(1, 1).sitting(t, 8, phrase)}}}
 	for n := range 9 { // eight strangers, and a look at the end
 		ctx := &counting{t.Context(), n, 0}
 		if d, err := gather(ctx, people, Options{}.withDefaults()); !errors.Is(err, context.Canceled) || d != nil || ctx.late != 1 {

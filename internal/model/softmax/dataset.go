@@ -1,4 +1,4 @@
-package model
+package softmax
 
 import (
 	"cmp"
@@ -9,6 +9,7 @@ import (
 
 	"ksd/internal/feature"
 	"ksd/internal/keystroke"
+	"ksd/internal/model"
 	"ksd/internal/model/network"
 	"ksd/internal/model/train"
 )
@@ -32,14 +33,14 @@ type dataset struct {
 // gather turns people into examples. Each real sample of the channel full also
 // counts without its releases, because terminals differ; each is matched by
 // opts.Impostors drawn strangers who type the same text.
-func gather(ctx context.Context, people []Person, opts Options) (*dataset, error) {
+func gather(ctx context.Context, people []model.Person, opts Options) (*dataset, error) {
 	pop := feature.Default()
-	people = slices.SortedFunc(slices.Values(people), func(a, b Person) int { return cmp.Compare(a.Name, b.Name) })
+	people = slices.SortedFunc(slices.Values(people), func(a, b model.Person) int { return cmp.Compare(a.Name, b.Name) })
 	d := &dataset{}
 	var learn, kept [][]keystroke.Sample // by class
 	var lines [][]keystroke.Line
 	for _, p := range people {
-		l, k := p.split()
+		l, k := split(p)
 		if len(l) < minSamples {
 			continue
 		}
@@ -47,7 +48,7 @@ func gather(ctx context.Context, people []Person, opts Options) (*dataset, error
 		learn, kept = append(learn, l), append(kept, k)
 	}
 	if len(d.names) == 0 {
-		return nil, fmt.Errorf("%w: nobody has %d", ErrTooFew, minSamples)
+		return nil, fmt.Errorf("%w: nobody has %d", model.ErrTooFew, minSamples)
 	}
 	b := builder{pop: pop, rhythms: feature.NewRhythms(pop, lines), rng: rand.New(rand.NewPCG(opts.Seed, 0x5eed)), opts: opts, set: d}
 	for class := range d.names {
@@ -65,7 +66,7 @@ func gather(ctx context.Context, people []Person, opts Options) (*dataset, error
 
 // split returns the samples to train on and those of the last sitting, kept
 // apart for validation unless the others are too few without them.
-func (p Person) split() (learn, kept []keystroke.Sample) {
+func split(p model.Person) (learn, kept []keystroke.Sample) {
 	for i, s := range p.Sittings {
 		for _, sample := range s.Samples {
 			l := sample.Line()

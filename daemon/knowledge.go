@@ -32,7 +32,7 @@ type known struct {
 // channel returns the channel with the most phrases, "" if there is none.
 func (k *known) channel() keystroke.Channel {
 	var best keystroke.Channel
-	for _, ch := range []keystroke.Channel{keystroke.Full, keystroke.Press, keystroke.SSHPress} {
+	for _, ch := range keystroke.Channels() {
 		if len(k.phrases[ch]) > len(k.phrases[best]) {
 			best = ch
 		}
@@ -123,7 +123,7 @@ func phrasesOf(p store.Person, least int) map[keystroke.Channel][]string {
 			continue
 		}
 		for _, sample := range s.Counted() {
-			for _, ch := range seenOn(sample.Channel) {
+			for _, ch := range sample.Channel.Coarser() {
 				t := text{ch, sample.Phrase}
 				counts[t]++
 				if counts[t] == least {
@@ -133,17 +133,6 @@ func phrasesOf(p store.Person, least int) map[keystroke.Channel][]string {
 		}
 	}
 	return out
-}
-
-// seenOn returns the channels that a typing on ch makes a template for.
-func seenOn(ch keystroke.Channel) []keystroke.Channel {
-	switch ch {
-	case keystroke.Full:
-		return []keystroke.Channel{keystroke.Full, keystroke.Press, keystroke.SSHPress}
-	case keystroke.Press:
-		return []keystroke.Channel{keystroke.Press, keystroke.SSHPress}
-	}
-	return []keystroke.Channel{ch}
 }
 
 // earlier returns the counted typings of one phrase on one channel, in all

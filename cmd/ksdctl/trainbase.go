@@ -75,7 +75,7 @@ func (q request) tellBase(p base.Progress, took time.Duration) {
 	line := func(name string, f base.Figures) {
 		q.env.Info("  %-10s %5.1f %5.1f %5.1f", name, 100*f.EER, 100*f.FNMR1, 100*f.FNMR01)
 	}
-	for _, ch := range []keystroke.Channel{keystroke.Full, keystroke.Press, keystroke.SSHPress} {
+	for _, ch := range keystroke.Channels() {
 		line(string(ch), p.Report.Errors[ch])
 	}
 	line("text alone", p.Report.Text)

@@ -15,6 +15,7 @@ package keystroke
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -36,8 +37,24 @@ const (
 	SSHPress Channel = "ssh-press" // presses only, delayed to the tick of an ssh client
 )
 
+// channels are all of them: each shows all that the ones after it show.
+var channels = [...]Channel{Full, Press, SSHPress}
+
+// Channels returns all channels, those that show more first.
+func Channels() []Channel { return slices.Clone(channels[:]) }
+
+// Coarser returns the channels that show no more than c, c itself first: a
+// typing on c can be brought to any of them. There are none of no channel.
+func (c Channel) Coarser() []Channel {
+	i := slices.Index(channels[:], c)
+	if i < 0 {
+		return nil
+	}
+	return slices.Clone(channels[i:])
+}
+
 // Valid reports whether c is one of the channels above.
-func (c Channel) Valid() bool { return c == Full || c == Press || c == SSHPress }
+func (c Channel) Valid() bool { return slices.Contains(channels[:], c) }
 
 // Mods is the set of modifiers held while a key went down.
 type Mods uint8

@@ -120,3 +120,19 @@ func TestPressOnly(t *testing.T) {
 		t.Errorf("a lone Shift left %+v", empty.Events)
 	}
 }
+
+// TestCoarser never lets a typing be taken for one that shows more.
+func TestCoarser(t *testing.T) {
+	for ch, want := range map[Channel][]Channel{
+		"": nil, "Full": nil,
+		Full: {Full, Press, SSHPress}, Press: {Press, SSHPress}, SSHPress: {SSHPress},
+	} {
+		if got := ch.Coarser(); !slices.Equal(got, want) {
+			t.Errorf("%q: %v, want %v", ch, got, want)
+		}
+	}
+	Channels()[0] = "mine"
+	if !slices.Equal(Channels(), Full.Coarser()) {
+		t.Errorf("%v: a caller changed them", Channels())
+	}
+}

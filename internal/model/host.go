@@ -17,9 +17,6 @@ const minTypings = 3
 // lines are those of one person, by phrase and channel.
 type lines = map[templateKey][]keystroke.Line
 
-// channels are all of them, those that show more first.
-var channels = []keystroke.Channel{keystroke.Full, keystroke.Press, keystroke.SSHPress}
-
 // host is what the people of this host typed, on all the channels that it can
 // show.
 type host struct {
@@ -71,7 +68,7 @@ func newHost(people map[string]lines, seed uint64) *host {
 
 // richest says whether no channel that shows more than the key's has its phrase.
 func richest(of lines, key templateKey) bool {
-	for _, ch := range channels {
+	for _, ch := range keystroke.Channels() {
 		if ch == key.channel {
 			return true
 		}

@@ -39,7 +39,7 @@ func TestTyped(t *testing.T) {
 	ada := newTypist(1, 1)
 	p := Person{Name: "ada", Sittings: []Sitting{ada.sitting(t, 4, phrase), ada.sitting(t, 2, phrase, eight)}}
 	all, first, last := p.typed(0, 2), p.typed(0, 1), p.typed(1, 2)
-	for _, ch := range channels {
+	for _, ch := range keystroke.Channels() {
 		key := templateKey{phrase, ch}
 		if len(all[key]) != 6 || fmt.Sprint(slices.Concat(first[key], last[key])) != fmt.Sprint(all[key]) {
 			t.Errorf("%s: %d and %d lines of %d", ch, len(first[key]), len(last[key]), len(all[key]))
@@ -155,7 +155,7 @@ func TestSceneChannels(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, ch := range channels {
+	for _, ch := range keystroke.Channels() {
 		sc, err := h.scene(t.Context(), templateKey{phrase, ch}, drawn)
 		if err != nil {
 			t.Fatal(err)

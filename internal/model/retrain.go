@@ -171,7 +171,7 @@ func (r *run) each(ctx context.Context, of map[string]lines, who func(string) bo
 			return err
 		}
 		r.report.Impostors += len(drawn)
-		for _, ch := range channels {
+		for _, ch := range keystroke.Channels() {
 			if err := r.on(ctx, h, templateKey{phrase, ch}, drawn, learners[templateKey{phrase, ch}], do); err != nil {
 				return err
 			}

@@ -56,46 +56,56 @@ func NewVerifier(people []Person, file *File) (*Verifier, error) {
 		pop: feature.Default(), people: map[string]map[templateKey]*template{}, heads: map[string]map[templateKey]local{},
 		texts: map[templateKey]*plda.Text{}, plda: plda.NewModel(), places: map[string]map[keystroke.Channel]*place{},
 	}
+	trained := headsOf(file)
 	typed := map[string]map[keystroke.Channel][]plda.Typed{}
 	for _, p := range people {
-		lines := p.typed(0, len(p.Sittings))
-		v.people[p.Name] = map[templateKey]*template{}
-		typed[p.Name], v.places[p.Name] = map[keystroke.Channel][]plda.Typed{}, map[keystroke.Channel]*place{}
-		for _, key := range sortedKeys(lines) {
-			ls := lines[key]
-			v.people[p.Name][key] = newTemplate(v.pop, ls)
-			typed[p.Name][key.channel] = append(typed[p.Name][key.channel], v.sumUp(key, ls))
-			v.place(p.Name, key.channel, ls)
+		var err error
+		if typed[p.Name], err = v.enrol(p, trained[p.Name]); err != nil {
+			return nil, err
 		}
 	}
 	v.meet(typed)
 	v.work.New = func() any { return &work{embedding: newEmbedding()} }
-	if file == nil {
-		return v, nil
-	}
-	for _, h := range file.Heads {
-		if err := v.know(h); err != nil {
-			return nil, err
-		}
-	}
 	return v, nil
 }
 
-// know takes in a head, if its owner still types its phrase.
-func (v *Verifier) know(h Head) error {
-	key := templateKey{h.Phrase, h.Channel}
-	t := v.people[h.Person][key]
-	if t == nil {
-		return nil
+// enrol takes in what one person typed, with the heads that were trained on it,
+// and returns the summaries that package plda reads.
+func (v *Verifier) enrol(p Person, trained map[templateKey][]float32) (map[keystroke.Channel][]plda.Typed, error) {
+	templates, heads, typed := map[templateKey]*template{}, map[templateKey]local{}, map[keystroke.Channel][]plda.Typed{}
+	v.people[p.Name], v.heads[p.Name], v.places[p.Name] = templates, heads, map[keystroke.Channel]*place{}
+	lines := p.typed(0, len(p.Sittings))
+	for _, key := range sortedKeys(lines) {
+		text := v.text(key)
+		rows := v.residualsOf(text, lines[key])
+		templates[key] = newTemplate(v.pop, lines[key])
+		typed[key.channel] = append(typed[key.channel], plda.NewTyped(text, rows))
+		v.place(p.Name, key.channel, lines[key])
+		weights, ok := trained[key]
+		if !ok {
+			continue
+		}
+		if want, ok := headSize(key.phrase, key.channel); !ok || len(weights) != want {
+			return nil, fmt.Errorf("%w: a head of %d weights", ErrFile, len(weights))
+		}
+		heads[key] = local{weights, head.Centre(rows)}
 	}
-	if want, ok := headSize(h.Phrase, h.Channel); !ok || len(h.Weights) != want {
-		return fmt.Errorf("%w: a head of %d weights", ErrFile, len(h.Weights))
+	return typed, nil
+}
+
+// headsOf returns the weights of a file's heads by person, phrase and channel.
+func headsOf(f *File) map[string]map[templateKey][]float32 {
+	out := map[string]map[templateKey][]float32{}
+	if f == nil {
+		return out
 	}
-	if v.heads[h.Person] == nil {
-		v.heads[h.Person] = map[templateKey]local{}
+	for _, h := range f.Heads {
+		if out[h.Person] == nil {
+			out[h.Person] = map[templateKey][]float32{}
+		}
+		out[h.Person][templateKey{h.Phrase, h.Channel}] = h.Weights
 	}
-	v.heads[h.Person][key] = local{h.Weights, head.Centre(v.residualsOf(v.texts[key], t.typings))}
-	return nil
+	return out
 }
 
 // sortedKeys returns the keys of lines in an order that is always the same.
@@ -105,14 +115,14 @@ func sortedKeys(lines map[templateKey][]keystroke.Line) []templateKey {
 	})
 }
 
-// sumUp turns the lines of a phrase into what package plda reads.
-func (v *Verifier) sumUp(key templateKey, lines []keystroke.Line) plda.Typed {
+// text returns the places of a phrase on a channel, the same for all who type it.
+func (v *Verifier) text(key templateKey) *plda.Text {
 	text := v.texts[key]
 	if text == nil {
 		text = plda.NewText(key.phrase, key.channel == keystroke.Full)
 		v.texts[key] = text
 	}
-	return plda.NewTyped(text, v.residualsOf(text, lines))
+	return text
 }
 
 // residualsOf returns the residuals of lines, place by place.

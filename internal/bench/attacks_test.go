@@ -178,7 +178,7 @@ func meanSD(xs []float64) (m, sd float64) {
 }
 
 func typedAt(text string, gap, hold float64) keystroke.Sample {
-	return compose(text, func(int, keystroke.Key, keystroke.Key) float64 { return math.Log(gap) }, func(int, keystroke.Key, keystroke.Key) float64 { return math.Log(hold) })
+	return feature.Compose(text, func(int, keystroke.Key, keystroke.Key) float64 { return math.Log(gap) }, func(int, keystroke.Key, keystroke.Key) float64 { return math.Log(hold) })
 }
 
 func TestAverage(t *testing.T) {

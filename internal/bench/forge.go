@@ -49,20 +49,13 @@ func (a attack) seen(v *victim, text string, n int) []keystroke.Sample {
 func newVictim(owner *Typist, people []*Typist, enrol int) *victim {
 	v := &victim{Typist: owner, enrol: enrol}
 	pop := feature.Default()
-	var residuals []float64
+	var delays []float64
 	for _, text := range owner.texts {
 		for _, s := range v.enrolled(text) {
-			l := s.Line()
-			for i := range l.Strokes {
-				if dd, ok := l.DownDown(i); ok {
-					residuals = append(residuals, feature.LogMS(dd)-pop.DownDown(l.Strokes[i-1].Key, l.Strokes[i].Key).Center)
-				}
-			}
+			delays = append(delays, pop.Delays(s.Line())...)
 		}
 	}
-	if len(residuals) > 0 {
-		v.tempo = feature.Median(residuals)
-	}
+	v.tempo = feature.Median(delays)
 	for _, p := range people {
 		if p != owner {
 			v.others = append(v.others, p)

@@ -25,7 +25,7 @@ func writers(t testing.TB, n, sentences int) []*Typist {
 		habit := map[keystroke.Key]float64{}
 		for k := range sentences {
 			text := stock[(i+k)%len(stock)]
-			s := compose(text, func(_ int, prev, key keystroke.Key) float64 {
+			s := feature.Compose(text, func(_ int, prev, key keystroke.Key) float64 {
 				if _, ok := habit[key]; !ok {
 					habit[key] = 0.4 * rng.NormFloat64()
 				}

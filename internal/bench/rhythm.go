@@ -3,7 +3,6 @@ package bench
 import (
 	"math"
 	"math/rand/v2"
-	"time"
 
 	"ksd/internal/feature"
 	"ksd/internal/keystroke"
@@ -12,32 +11,10 @@ import (
 // Everything here makes up typing of a text from numbers, by place: one
 // press-press time before each key but the first, one dwell for each.
 
-// compose returns the sample of text whose times are gap(i) before key i and
-// hold(i) of it, in log-ms. A pause is at most feature.MaxPause, as it is where
-// typing is captured.
-func compose(text string, gap, hold func(i int, prev, key keystroke.Key) float64) keystroke.Sample {
-	s := keystroke.Sample{Phrase: text, Channel: keystroke.Full}
-	var down time.Duration
-	prev := keystroke.Unknown
-	for i, r := range []rune(text) {
-		key := keystroke.KeyOf(r)
-		if i > 0 {
-			down += fromLog(gap(i, prev, key))
-		}
-		s.Events = append(s.Events, keystroke.Event{Key: key, Rune: r, Down: down, Up: down + fromLog(hold(i, prev, key)), Released: true})
-		prev = key
-	}
-	return s
-}
-
-func fromLog(x float64) time.Duration {
-	return time.Duration(math.Exp(math.Min(x, math.Log(feature.MS(feature.MaxPause)))) * float64(time.Millisecond))
-}
-
 // medians types text at the population's medians, times changed by tempo in
 // log-ms and by normal noise of standard deviation sd in log-ms.
 func medians(pop *feature.Population, text string, tempo, sd float64, rng *rand.Rand) keystroke.Sample {
-	return compose(text,
+	return feature.Compose(text,
 		func(_ int, prev, key keystroke.Key) float64 {
 			return pop.DownDown(prev, key).Center + tempo + sd*rng.NormFloat64()
 		},
@@ -46,14 +23,14 @@ func medians(pop *feature.Population, text string, tempo, sd float64, rng *rand.
 
 // independent draws each time by itself from the population's distribution.
 func independent(pop *feature.Population, text string, rng *rand.Rand) keystroke.Sample {
-	return compose(text,
+	return feature.Compose(text,
 		func(_ int, prev, key keystroke.Key) float64 { return pop.DownDown(prev, key).At(rng.NormFloat64()) },
 		func(_ int, _, key keystroke.Key) float64 { return pop.Dwell(key).At(rng.NormFloat64()) })
 }
 
 // metronome waits the same time at every key.
 func metronome(pop *feature.Population, text string, gap float64) keystroke.Sample {
-	return compose(text,
+	return feature.Compose(text,
 		func(int, keystroke.Key, keystroke.Key) float64 { return gap },
 		func(_ int, _, key keystroke.Key) float64 { return pop.Dwell(key).Center })
 }
@@ -74,7 +51,7 @@ func average(text string, seen []keystroke.Sample) keystroke.Sample {
 			}
 		}
 	}
-	return compose(text,
+	return feature.Compose(text,
 		func(i int, _, _ keystroke.Key) float64 { return math.Log(gaps[i].value()) },
 		func(i int, _, _ keystroke.Key) float64 { return math.Log(holds[i].value()) })
 }
@@ -136,7 +113,7 @@ func (h histograms) draw(text string, tempo float64, rng *rand.Rand) keystroke.S
 		x := from[rng.IntN(len(from))]
 		return math.Log(math.Max((math.Floor(x/binWidth)+rng.Float64())*binWidth, 1)) + tempo
 	}
-	return compose(text,
+	return feature.Compose(text,
 		func(_ int, prev, key keystroke.Key) float64 {
 			for _, at := range h.gapKeys(prev, key) {
 				if len(h.gaps[at]) > 0 {

@@ -5,7 +5,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
-	"time"
 
 	"gonum.org/v1/gonum/mat"
 
@@ -182,26 +181,15 @@ func (r *Rhythms) Draw(rng *rand.Rand, text string) (keystroke.Sample, error) {
 	}
 	dd, dwell := r.residuals(rng, len(runes))
 	places := r.local[text]
-	s := keystroke.Sample{Phrase: text, Channel: keystroke.Full, Events: make([]keystroke.Event, len(runes))}
-	var down time.Duration
-	for i, c := range runes {
-		var at place
-		if places != nil {
-			at = places[i]
+	at := func(i int) place {
+		if places == nil {
+			return place{}
 		}
-		key := keystroke.KeyOf(c)
-		if i > 0 {
-			down += fromLogMS(r.p.DownDown(keystroke.KeyOf(runes[i-1]), key).At(at.dd.of(dd[i])))
-		}
-		hold := fromLogMS(r.p.Dwell(key).At(at.dwell.of(dwell[i])))
-		s.Events[i] = keystroke.Event{Key: key, Rune: c, Down: down, Up: down + hold, Released: true}
+		return places[i]
 	}
-	return s, nil
-}
-
-func fromLogMS(x float64) time.Duration {
-	ms := math.Exp(math.Min(x, math.Log(MS(MaxPause))))
-	return time.Duration(ms * float64(time.Millisecond))
+	return Compose(text,
+		func(i int, prev, key keystroke.Key) float64 { return r.p.DownDown(prev, key).At(at(i).dd.of(dd[i])) },
+		func(i int, _, key keystroke.Key) float64 { return r.p.Dwell(key).At(at(i).dwell.of(dwell[i])) }), nil
 }
 
 // residuals draws the residuals of a line of n keys from the corpus alone.

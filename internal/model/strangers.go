@@ -4,7 +4,6 @@ import (
 	"context"
 	"math"
 	"math/rand/v2"
-	"time"
 
 	"ksd/internal/feature"
 	"ksd/internal/keystroke"
@@ -52,37 +51,19 @@ func medians(rng *rand.Rand, phrase string, tempos ...float64) []keystroke.Sampl
 
 func medianRhythm(rng *rand.Rand, phrase string, tempo float64) keystroke.Sample {
 	pop := feature.Default()
-	around := func(s feature.Spread) time.Duration {
-		return fromMS(math.Exp(s.Center+medianNoise*rng.NormFloat64()) * tempo)
-	}
-	s := keystroke.Sample{Phrase: phrase, Channel: keystroke.Full}
-	var down time.Duration
-	var before keystroke.Key
-	for i, r := range []rune(phrase) {
-		key := keystroke.KeyOf(r)
-		if i > 0 {
-			down += around(pop.DownDown(before, key))
-		}
-		s.Events = append(s.Events, keystroke.Event{Key: key, Rune: r, Down: down, Up: down + around(pop.Dwell(key)), Released: true})
-		before = key
-	}
-	return s
+	around := func(s feature.Spread) float64 { return s.Center + medianNoise*rng.NormFloat64() + math.Log(tempo) }
+	return feature.Compose(phrase,
+		func(_ int, prev, key keystroke.Key) float64 { return around(pop.DownDown(prev, key)) },
+		func(_ int, _, key keystroke.Key) float64 { return around(pop.Dwell(key)) })
 }
 
 // tempoOf is how slow lines are beside most people's: the median ratio of their
 // intervals, 1 where there are none.
 func tempoOf(lines []keystroke.Line) float64 {
 	pop := feature.Default()
-	var ratios []float64
+	var delays []float64
 	for _, l := range lines {
-		for i := range l.Strokes {
-			if dd, ok := l.DownDown(i); ok {
-				ratios = append(ratios, feature.LogMS(dd)-pop.DownDown(l.Strokes[i-1].Key, l.Strokes[i].Key).Center)
-			}
-		}
+		delays = append(delays, pop.Delays(l)...)
 	}
-	if len(ratios) == 0 {
-		return 1
-	}
-	return math.Exp(feature.Median(ratios))
+	return math.Exp(feature.Median(delays))
 }

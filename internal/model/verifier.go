@@ -277,15 +277,13 @@ func nearCopy(a, b keystroke.Line) bool {
 // tooSteady says whether intervals are more even than hands are: a script that
 // waits the same time at every key, or in proportion to what most people take.
 func tooSteady(pop *feature.Population, l keystroke.Line) bool {
-	var times, residuals []float64
+	var times []float64
 	for i := range l.Strokes {
 		if dd, ok := l.DownDown(i); ok {
-			x := feature.LogMS(dd)
-			times = append(times, x)
-			residuals = append(residuals, x-pop.DownDown(l.Strokes[i-1].Key, l.Strokes[i].Key).Center)
+			times = append(times, feature.LogMS(dd))
 		}
 	}
-	return len(times) >= minIntervals && (deviation(times) < steady || deviation(residuals) < average)
+	return len(times) >= minIntervals && (deviation(times) < steady || deviation(pop.Delays(l)) < average)
 }
 
 // deviation returns the standard deviation of xs, which must not be empty.

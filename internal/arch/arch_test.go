@@ -105,14 +105,14 @@ var table = []row{
 	},
 	{
 		"internal/model",
-		[]string{"internal/channel", "internal/feature", "internal/keystroke", "internal/model/base", "internal/model/eval", "internal/model/head", "internal/model/lstm", "internal/model/network", "internal/model/plda"},
+		[]string{"internal/channel", "internal/feature", "internal/keystroke", "internal/model/base", "internal/model/eval", "internal/model/head", "internal/model/lstm", "internal/model/network", "internal/model/plda", "internal/model/sealed"},
 		nil, pure, "judges; its people and its file are handed to it",
 	},
 	{
 		"internal/model/base",
 		[]string{
 			"internal/channel", "internal/feature", "internal/keystroke",
-			"internal/model/eval", "internal/model/lstm", "internal/model/network", "internal/model/train",
+			"internal/model/eval", "internal/model/lstm", "internal/model/network", "internal/model/sealed", "internal/model/train",
 		},
 		[]string{"gonum.org/v1/gonum"},
 		pure, "tells any two people apart; its training and its file",
@@ -132,6 +132,7 @@ var table = []row{
 	{"internal/model/head", nil, []string{"gonum.org/v1/gonum"}, pure, "one person against everybody else"},
 	{"internal/model/network", []string{"internal/model/lstm"}, nil, pure, "serves without gorgonia"},
 	{"internal/model/lstm", nil, nil, pure, "numbers alone"},
+	{"internal/model/sealed", nil, nil, pure, "the envelope of files of numbers"},
 	{"internal/model/eval", nil, nil, pure, "error rates from scores alone"},
 	{"internal/feature", []string{"internal/keystroke"}, []string{"gonum.org/v1/gonum"}, pure, "keystrokes to numbers"},
 	{"internal/channel", []string{"internal/keystroke"}, nil, pure, "what a path does to typing, for training and bench"},

@@ -1,15 +1,9 @@
 package model
 
 import (
-	"bytes"
 	"cmp"
-	"crypto/sha256"
-	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"math"
 	"slices"
 	"time"
 	"unicode/utf8"
@@ -20,17 +14,12 @@ import (
 	"ksd/internal/model/head"
 	"ksd/internal/model/network"
 	"ksd/internal/model/plda"
+	"ksd/internal/model/sealed"
 )
 
-// The model file, version 2, all numbers little-endian:
-//
-//	8 bytes   "ksdmodel"
-//	4 bytes   version, 2
-//	4 bytes   H, length of the header, at most maxHeader
-//	H bytes   header: JSON of fileHeader
-//	4 bytes   W, number of weights of all heads
-//	4·W bytes weights, float32, head by head in the header's order
-//	32 bytes  SHA-256 of all that stands before
+// The model file is a sealed one (package sealed) of version 2. Its header is the
+// JSON of fileHeader; its floats are the weights of the heads, one head after the
+// other in the header's order.
 //
 // Whatever does not fit is refused whole: a damaged file, a foreign one, one of
 // another vocabulary, normalisation or base network. Version 1 held a network of
@@ -38,12 +27,12 @@ import (
 // version. The kernel is only recorded: what one trained, another serves, to the
 // sixth digit.
 const (
-	fileMagic   = "ksdmodel"
-	fileVersion = 2
-	maxHeader   = 16 << 20
+	maxHeader = 16 << 20
 	// MaxFile is the largest model file that is read, in bytes.
 	MaxFile = 64 << 20
 )
+
+var format = sealed.Format{Name: "ksdmodel", Version: 2, MaxHeader: maxHeader, MaxFile: MaxFile}
 
 // File is trained heads with all that is needed to use and to trust them.
 type File struct {
@@ -121,79 +110,53 @@ func baseSHA256() string { return fmt.Sprintf("%x", base.Default().File().SHA256
 
 // Encode returns the bytes of the file.
 func (f *File) Encode() ([]byte, error) {
-	header, err := json.Marshal(f.header())
+	b, _, err := f.encode()
+	return b, err
+}
+
+// encode returns the bytes of the file and the checksum at their end.
+func (f *File) encode() ([]byte, [32]byte, error) {
+	var weights [][]float32
+	for _, h := range f.Heads {
+		weights = append(weights, h.Weights)
+	}
+	b, sum, err := format.Seal(f.header(), weights...)
 	if err != nil {
-		return nil, fmt.Errorf("model header: %w", err)
+		return nil, sum, fmt.Errorf("model: %w", err)
 	}
-	var b bytes.Buffer
-	b.WriteString(fileMagic)
-	put := func(n int) { b.Write(binary.LittleEndian.AppendUint32(nil, uint32(n))) }
-	put(fileVersion)
-	put(len(header))
-	b.Write(header)
-	weights := 0
-	for _, h := range f.Heads {
-		weights += len(h.Weights)
-	}
-	put(weights)
-	for _, h := range f.Heads {
-		for _, w := range h.Weights {
-			b.Write(binary.LittleEndian.AppendUint32(nil, math.Float32bits(w)))
-		}
-	}
-	sum := sha256.Sum256(b.Bytes())
-	b.Write(sum[:])
-	return b.Bytes(), nil
+	return b, sum, nil
 }
 
 // Decode reads what Encode wrote. The error wraps ErrFile.
 func Decode(b []byte) (*File, error) {
-	refuse := func(format string, args ...any) (*File, error) {
-		return nil, fmt.Errorf("%w: %w", ErrFile, fmt.Errorf(format, args...))
+	f, err := decode(b)
+	switch {
+	case errors.Is(err, sealed.ErrEarlier):
+		return nil, fmt.Errorf("%w: %w; a new training replaces it", ErrFile, err)
+	case err != nil:
+		return nil, fmt.Errorf("%w: %w", ErrFile, err)
 	}
-	if len(b) > MaxFile {
-		return refuse("%d bytes, at most %d", len(b), MaxFile)
-	}
-	start := len(fileMagic) + 8
-	if len(b) < start+4+sha256.Size || string(b[:len(fileMagic)]) != fileMagic {
-		return refuse("it does not begin as one")
-	}
-	switch v := binary.LittleEndian.Uint32(b[len(fileMagic):]); {
-	case v >= 1 && v < fileVersion:
-		return refuse("version %d is of an earlier ksd; a new training replaces it", v)
-	case v != fileVersion:
-		return refuse("version %d, want %d", v, fileVersion)
-	}
-	body, sum := b[:len(b)-sha256.Size], b[len(b)-sha256.Size:]
-	if have := sha256.Sum256(body); !bytes.Equal(have[:], sum) {
-		return refuse("its checksum is wrong: it is damaged")
-	}
-	long := binary.LittleEndian.Uint32(b[len(fileMagic)+4:])
-	if long > maxHeader || start+int(long)+4 > len(body) {
-		return refuse("a header of %d bytes", long)
-	}
-	size := int(long)
-	f, sizes, err := decodeHeader(body[start : start+size])
-	if err != nil {
-		return refuse("%w", err)
-	}
-	if err := f.decodeWeights(body[start+size:], sizes); err != nil {
-		return refuse("%w", err)
-	}
-	f.SHA256 = [32]byte(sum)
 	return f, nil
 }
 
-// decodeHeader returns a file without weights, and how many each head has.
-func decodeHeader(b []byte) (*File, []int, error) {
-	var h fileHeader
-	dec := json.NewDecoder(bytes.NewReader(b))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&h); err != nil {
-		return nil, nil, fmt.Errorf("header: %w", err)
+func decode(b []byte) (*File, error) {
+	in, err := format.Open(b)
+	if err != nil {
+		return nil, err
 	}
-	if _, err := dec.Token(); err != io.EOF {
-		return nil, nil, errors.New("header: something comes after it")
+	f, sizes, err := decodeHeader(in)
+	if err != nil {
+		return nil, err
+	}
+	f.SHA256 = in.Sum
+	return f, f.decodeWeights(in, sizes)
+}
+
+// decodeHeader returns a file without weights, and how many each head has.
+func decodeHeader(in *sealed.Opened) (*File, []int, error) {
+	var h fileHeader
+	if err := in.Decode(&h); err != nil {
+		return nil, nil, err
 	}
 	switch {
 	case h.Vocabulary != feature.Vocabulary:
@@ -220,19 +183,18 @@ func decodeHeader(b []byte) (*File, []int, error) {
 	return f, sizes, nil
 }
 
-// decodeWeights reads the number of weights and those of each head in turn.
-func (f *File) decodeWeights(b []byte, sizes []int) error {
+// decodeWeights reads those of each head in turn.
+func (f *File) decodeWeights(in *sealed.Opened, sizes []int) error {
 	want := 0
 	for _, n := range sizes {
 		want += n
 	}
-	if n := int(binary.LittleEndian.Uint32(b)); n != want || len(b) != 4+4*n {
-		return fmt.Errorf("%d weights in %d bytes, want %d", n, len(b)-4, want)
+	all, err := in.Floats(want)
+	if err != nil {
+		return err
 	}
-	all := make([]float32, want)
-	for i := range all {
-		all[i] = math.Float32frombits(binary.LittleEndian.Uint32(b[4+4*i:]))
-		if x := float64(all[i]); math.IsNaN(x) || math.IsInf(x, 0) {
+	for i, x := range all {
+		if x-x != 0 {
 			return fmt.Errorf("weight %d is %v", i, x)
 		}
 	}

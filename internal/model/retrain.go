@@ -3,7 +3,6 @@ package model
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
 	"maps"
 	"slices"
 	"time"
@@ -204,11 +203,7 @@ func (r *run) on(ctx context.Context, h *host, key templateKey, drawn []keystrok
 }
 
 // seal works out the checksum.
-func (f *File) seal() error {
-	b, err := f.Encode()
-	if err != nil {
-		return err
-	}
-	f.SHA256 = [32]byte(b[len(b)-sha256.Size:])
-	return nil
+func (f *File) seal() (err error) {
+	_, f.SHA256, err = f.encode()
+	return err
 }

@@ -19,17 +19,10 @@
 //
 // # The file
 //
-// base.bin, version 1, all numbers little-endian:
-//
-//	8 bytes   "ksd-base"
-//	4 bytes   version, 1
-//	4 bytes   H, length of the header, at most maxHeader
-//	H bytes   header: JSON of Header
-//	4 bytes   N, number of floats, as the header's sizes demand
-//	4·N bytes float32: the weights in the order of network.Spec, then for each of
-//	          the channels full, press and ssh-press the D means, the D × D
-//	          projection row by row and the D variances between people
-//	32 bytes  SHA-256 of all that stands before
+// base.bin is a sealed file (package sealed) of version 1. Its header is the JSON of
+// Header; its floats are the weights in the order of network.Spec, then for each of
+// the channels full, press and ssh-press the D means, the D × D projection row by
+// row and the D variances between people.
 //
 // Whatever does not fit is refused whole: a damaged file, a foreign one, one of
 // another vocabulary or normalisation. It serves with any kernel of package

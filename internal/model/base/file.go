@@ -1,27 +1,22 @@
 package base
 
 import (
-	"bytes"
-	"crypto/sha256"
-	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"math"
 	"time"
 
 	"ksd/internal/feature"
 	"ksd/internal/model/network"
+	"ksd/internal/model/sealed"
 )
 
 const (
-	fileMagic   = "ksd-base"
-	fileVersion = 1
-	maxHeader   = 1 << 16
+	maxHeader = 1 << 16
 	// MaxFile is the largest base file that is read, in bytes.
 	MaxFile = 8 << 20
 )
+
+var format = sealed.Format{Name: "ksd-base", Version: 1, MaxHeader: maxHeader, MaxFile: MaxFile}
 
 // Header is what a base file says of itself: enough to make it again.
 type Header struct {
@@ -84,95 +79,66 @@ func count(s network.Spec) int {
 
 // Encode returns the bytes of the file.
 func (f *File) Encode() ([]byte, error) {
-	header, err := json.Marshal(f.Header)
+	b, _, err := format.Seal(f.Header, f.floats()...)
 	if err != nil {
-		return nil, fmt.Errorf("base header: %w", err)
+		return nil, fmt.Errorf("base: %w", err)
 	}
-	var b bytes.Buffer
-	b.WriteString(fileMagic)
-	put := func(n uint32) { b.Write(binary.LittleEndian.AppendUint32(nil, n)) }
-	put(fileVersion)
-	put(uint32(len(header)))
-	b.Write(header)
-	put(uint32(count(f.Spec)))
-	for _, block := range f.floats() {
-		for _, x := range block {
-			put(math.Float32bits(x))
-		}
-	}
-	sum := sha256.Sum256(b.Bytes())
-	b.Write(sum[:])
-	return b.Bytes(), nil
+	return b, nil
 }
 
 // Decode reads what Encode wrote. The error wraps ErrFile.
 func Decode(b []byte) (*File, error) {
-	refuse := func(format string, args ...any) (*File, error) {
-		return nil, fmt.Errorf("%w: %w", ErrFile, fmt.Errorf(format, args...))
+	f, err := decode(b)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrFile, err)
 	}
-	if len(b) > MaxFile {
-		return refuse("%d bytes, at most %d", len(b), MaxFile)
+	return f, nil
+}
+
+func decode(b []byte) (*File, error) {
+	in, err := format.Open(b)
+	if err != nil {
+		return nil, err
 	}
-	start := len(fileMagic) + 8
-	if len(b) < start+4+sha256.Size || string(b[:len(fileMagic)]) != fileMagic {
-		return refuse("it does not begin as one")
+	f := &File{SHA256: in.Sum}
+	if f.Header, err = decodeHeader(in); err != nil {
+		return nil, err
 	}
-	if v := binary.LittleEndian.Uint32(b[len(fileMagic):]); v != fileVersion {
-		return refuse("version %d, want %d", v, fileVersion)
+	all, err := in.Floats(count(f.Spec))
+	if err != nil {
+		return nil, err
 	}
-	body, sum := b[:len(b)-sha256.Size], b[len(b)-sha256.Size:]
-	if have := sha256.Sum256(body); !bytes.Equal(have[:], sum) {
-		return refuse("its checksum is wrong: it is damaged")
-	}
-	size := binary.LittleEndian.Uint32(b[len(fileMagic)+4:])
-	if size > maxHeader || start+int(size)+4 > len(body) {
-		return refuse("a header of %d bytes", size)
-	}
-	f := &File{SHA256: [32]byte(sum)}
-	var err error
-	if f.Header, err = decodeHeader(body[start : start+int(size)]); err != nil {
-		return refuse("%w", err)
-	}
-	rest := body[start+int(size):]
-	if n := binary.LittleEndian.Uint32(rest); int64(n) != int64(count(f.Spec)) || len(rest) != 4+4*int(n) {
-		return refuse("%d floats in %d bytes, want %d", n, len(rest)-4, count(f.Spec))
-	}
-	f.fill(rest[4:])
+	f.fill(all)
 	if err := f.Spec.CheckWeights(f.Weights); err != nil {
-		return refuse("%w", err)
+		return nil, err
 	}
 	for i := range f.backEnds {
 		if err := f.backEnds[i].check(f.Spec.Classes); err != nil {
-			return refuse("%s: %w", channels[i], err)
+			return nil, fmt.Errorf("%s: %w", channels[i], err)
 		}
 	}
 	return f, nil
 }
 
-// fill makes the floats of the file from b, which has as many as the sizes say.
-func (f *File) fill(b []byte) {
-	n := f.Spec.Classes
-	f.Weights = make([]float32, f.Spec.Len())
-	for i := range f.backEnds {
-		f.backEnds[i] = backEnd{make([]float32, n), make([]float32, n*n), make([]float32, n)}
+// fill cuts all floats of the file, of which there are as many as the sizes say,
+// into its parts.
+func (f *File) fill(all []float32) {
+	take := func(n int) []float32 {
+		part := all[:n:n]
+		all = all[n:]
+		return part
 	}
-	for _, block := range f.floats() {
-		for i := range block {
-			block[i] = math.Float32frombits(binary.LittleEndian.Uint32(b))
-			b = b[4:]
-		}
+	n := f.Spec.Classes
+	f.Weights = take(f.Spec.Len())
+	for i := range f.backEnds {
+		f.backEnds[i] = backEnd{mean: take(n), projection: take(n * n), between: take(n)}
 	}
 }
 
-func decodeHeader(b []byte) (Header, error) {
+func decodeHeader(in *sealed.Opened) (Header, error) {
 	var h Header
-	dec := json.NewDecoder(bytes.NewReader(b))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&h); err != nil {
-		return h, fmt.Errorf("header: %w", err)
-	}
-	if _, err := dec.Token(); err != io.EOF {
-		return h, errors.New("header: something comes after it")
+	if err := in.Decode(&h); err != nil {
+		return h, err
 	}
 	if err := h.Spec.Check(); err != nil {
 		return h, err

@@ -59,8 +59,8 @@ func TestFileRoundTrip(t *testing.T) {
 	}
 }
 
-// sealed is b with a checksum that fits.
-func sealed(b []byte) []byte {
+// resealed is b with a checksum that fits.
+func resealed(b []byte) []byte {
 	body := b[:len(b)-sha256.Size]
 	sum := sha256.Sum256(body)
 	return append(append([]byte(nil), body...), sum[:]...)
@@ -72,7 +72,7 @@ func TestDecodeRefuses(t *testing.T) {
 	changed := func(change func(b []byte)) []byte {
 		b := append([]byte(nil), whole...)
 		change(b)
-		return sealed(b)
+		return resealed(b)
 	}
 	with := func(spoil func(f *File)) []byte {
 		f := small()
@@ -83,13 +83,13 @@ func TestDecodeRefuses(t *testing.T) {
 		if len(from) != len(to) || !bytes.Contains(whole, []byte(from)) {
 			t.Fatalf("%q cannot become %q", from, to)
 		}
-		return sealed(bytes.Replace(whole, []byte(from), []byte(to), 1))
+		return resealed(bytes.Replace(whole, []byte(from), []byte(to), 1))
 	}
 	for name, b := range map[string][]byte{
 		"nothing":               nil,
 		"cut":                   whole[:len(whole)-1],
-		"sealed but cut":        sealed(whole[:len(whole)-4]),
-		"sealed but longer":     sealed(append(append([]byte(nil), whole...), 0, 0, 0, 0)),
+		"sealed but cut":        resealed(whole[:len(whole)-4]),
+		"sealed but longer":     resealed(append(append([]byte(nil), whole...), 0, 0, 0, 0)),
 		"a bit of a weight off": append(append([]byte(nil), whole[:len(whole)-100]...), append([]byte{whole[len(whole)-100] ^ 1}, whole[len(whole)-99:]...)...),
 		"foreign":               changed(func(b []byte) { b[0] = 'X' }),
 		"next version":          changed(func(b []byte) { b[8]++ }),
@@ -136,7 +136,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add([]byte(nil))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if len(b) >= sha256.Size {
-			b = sealed(b)
+			b = resealed(b)
 		}
 		file, err := Decode(b)
 		if err != nil {

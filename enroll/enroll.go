@@ -59,18 +59,23 @@ func Enrol(ctx context.Context, d *cli.Dialogue, c *wire.Client, user string) (w
 
 // sitting is one enrolment sitting at the terminal.
 type sitting struct {
-	d    *cli.Dialogue
-	c    *wire.Client
-	user string
-	id   string
-	next wire.Ask
-	note string // shown above the next phrase
-	step string // of the page before
-	lost int    // how often in a row the connection went
+	d       *cli.Dialogue
+	c       *wire.Client
+	user    string
+	channel keystroke.Channel // that its typings come on
+	id      string
+	next    wire.Ask
+	note    string // shown above the next phrase
+	step    string // of the page before
+	lost    int    // how often in a row the connection went
 }
 
 // begin opens the sitting, with a proof first if the daemon asks for one.
 func (s *sitting) begin(ctx context.Context) error {
+	var err error
+	if s.channel, err = s.d.Ask(ctx); err != nil {
+		return err
+	}
 	opened, err := s.open(ctx)
 	if errors.Is(err, &wire.Error{Code: wire.CodeProof}) {
 		s.d.Say("%s is enrolled already. Before more typing is taken in, show that it is you: type this line, then press Enter.", s.user)
@@ -82,12 +87,12 @@ func (s *sitting) begin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.note = welcome(opened)
+	s.note = welcome(opened) + "\n" + s.d.Captured(s.channel)
 	return nil
 }
 
 func (s *sitting) open(ctx context.Context) (wire.Sitting, error) {
-	opened, err := s.c.OpenSitting(ctx, wire.SittingRequest{User: s.user, Channel: keystroke.Press})
+	opened, err := s.c.OpenSitting(ctx, wire.SittingRequest{User: s.user, Channel: s.channel})
 	if err == nil {
 		s.id, s.next = opened.ID, opened.Next
 	}
@@ -121,6 +126,12 @@ func (s *sitting) one(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if s.channel == keystroke.Full && sample.Channel == keystroke.Press {
+		return s.withoutReleases(ctx)
+	}
+	if s.channel == keystroke.Press && sample.Channel == keystroke.Full {
+		sample = sample.PressOnly()
+	}
 	got, err := s.send(ctx, wire.Typing{Sample: sample})
 	if err != nil {
 		return err
@@ -138,6 +149,15 @@ func (s *sitting) one(ctx context.Context) error {
 	}
 	s.take(got, sample)
 	return nil
+}
+
+// withoutReleases goes on with a terminal that no longer tells releases. A
+// sitting has one channel: what has been kept so far stays for another time.
+func (s *sitting) withoutReleases(ctx context.Context) error {
+	s.channel = keystroke.Press
+	_, err := s.open(ctx)
+	s.note = "This terminal has stopped telling when keys go up. " + s.d.Captured(s.channel) + " These typings count by themselves."
+	return err
 }
 
 // take notes what came of a typing.

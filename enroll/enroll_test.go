@@ -12,6 +12,7 @@ import (
 
 	"ksd/internal/cli"
 	"ksd/internal/cli/clitest"
+	"ksd/internal/keystroke"
 	"ksd/internal/wire"
 )
 
@@ -78,6 +79,45 @@ func TestEnrolment(t *testing.T) {
 			}
 			if len(f.got) != 3 || f.got[1].Sample.Phrase != "the rope" || f.got[1].Sample.Events[1].Down != gap {
 				t.Errorf("the daemon got %+v", f.got)
+			}
+		})
+	}
+}
+
+// TestEnrolmentWithReleases enrols at a terminal that tells them, and at one that
+// stops telling them in the middle, as after a reset.
+func TestEnrolmentWithReleases(t *testing.T) {
+	for name, stops := range map[string]bool{"to the end": false, "stops": true} {
+		t.Run(name, func(t *testing.T) {
+			f := three()
+			at := clitest.Open(t, "xterm-kitty")
+			at.Kitty(true)
+			env := at.Env("ksd-enroll", "-socket", f.serve(t))
+			done := at.Go(func(ctx context.Context) int { return Run(ctx, env) })
+			at.Wait("Captured: key presses and releases.")
+			at.Wait("\n> ")
+			at.Type("the rope", gap)
+			if stops {
+				at.Kitty(false)
+			}
+			at.Press("\r")
+			if stops {
+				at.Wait("\n> ")
+				at.Type("the rope\r", gap)
+				at.Wait("stopped telling when keys go up. Captured: key presses only.")
+			}
+			for _, phrase := range []string{"the rope\r", "seven lanterns\r", "open the gate\r"} {
+				at.Wait("\n> ")
+				at.Type(phrase, gap)
+			}
+			if code := at.Exit(done); code != cli.ExitOK {
+				t.Errorf("exit code %d, want %d; the screen shows\n%s", code, cli.ExitOK, at.Screen())
+			}
+			if len(f.got) != 3 || f.got[0].Sample.Channel != keystroke.Full || !f.got[0].Sample.Events[7].Released {
+				t.Errorf("the daemon got %+v", f.got)
+			}
+			if stopped := f.got[2].Sample.Channel == keystroke.Press; stopped != stops || (f.sittings == 2) != stops {
+				t.Errorf("%d sittings, the last typing on %s", f.sittings, f.got[2].Sample.Channel)
 			}
 		})
 	}

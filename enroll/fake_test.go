@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 
+	"ksd/internal/keystroke"
 	"ksd/internal/wire"
 )
 
@@ -18,12 +19,13 @@ type fake struct {
 	phrases  []string // asked for in a sitting, one typing each
 	warmups  int
 	done     int
-	refuse   []wire.Reason // of the next typings, "" for none
-	verdict  wire.Code     // of every challenge
-	proof    bool          // whether a proof is wanted first
-	sittings int           // opened so far
-	lose     int           // typings answered with CodeNotFound
-	got      []wire.Typing // typings that came
+	refuse   []wire.Reason     // of the next typings, "" for none
+	verdict  wire.Code         // of every challenge
+	proof    bool              // whether a proof is wanted first
+	sittings int               // opened so far
+	channel  keystroke.Channel // of the last
+	lose     int               // typings answered with CodeNotFound
+	got      []wire.Typing     // typings that came
 	enrolled bool
 }
 
@@ -67,13 +69,19 @@ func (f *fake) remove(w http.ResponseWriter, r *http.Request) {
 	f.user(w, r)
 }
 
-func (f *fake) sitting(w http.ResponseWriter, _ *http.Request) {
+func (f *fake) sitting(w http.ResponseWriter, r *http.Request) {
 	if f.wantsProof(w) {
 		return
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	var in wire.SittingRequest
+	if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
+		refusal(w, wire.CodeBadRequest, err.Error())
+		return
+	}
 	f.sittings++
+	f.channel = in.Channel
 	answer(w, wire.Sitting{ID: "s", User: "ana", Resumed: f.done > 0, Next: f.next()})
 }
 
@@ -112,7 +120,10 @@ func (f *fake) typing(w http.ResponseWriter, r *http.Request) {
 	if len(f.refuse) > 0 {
 		why, f.refuse = f.refuse[0], f.refuse[1:]
 	}
-	if in.Sample.Line().Text != f.phrases[f.done] {
+	switch {
+	case in.Sample.Channel != f.channel:
+		why = wire.ReasonChannel
+	case in.Sample.Line().Text != f.phrases[f.done]:
 		why = wire.ReasonText
 	}
 	if why != "" && !in.Insist {

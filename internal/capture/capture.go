@@ -8,7 +8,12 @@
 //	t, err := capture.Open(tty, term, clock)
 //	defer t.Restore()
 //	err = t.Raw()
+//	asked, err := t.Ask(ctx)
 //	sample, err := t.Read(ctx, capture.Prompt{Phrase: "..."})
+//	err = t.Leave(ctx)
+//
+// Where the terminal is no tty but the channel of an SSH session, Over takes the
+// place of Open.
 //
 // # Times
 //
@@ -34,11 +39,38 @@
 // and VTIME are 0; writes are at most writeChunk bytes after the terminal
 // reported room.
 //
-// # What counts as a key
+// # Which keys, and when they go up
 //
 // A plain terminal tells characters, not keys: Shift is not reported, and
 // Event.Mods holds only Ctrl and Alt, where the byte itself says so. Nothing
 // that a terminal may send of its own accord (replies, focus, mouse) is a key.
+// Samples are on channel Press.
+//
+// Ask has a terminal tell keys, by the kitty keyboard protocol or by
+// win32-input-mode. Samples are then on channel Full and look as the corpora do
+// that models are trained on:
+//
+//   - Event.Key is the key of the character typed, whatever stands on the key cap:
+//     "?" is a key of its own.
+//   - Shift and its like are events of their own. The sample begins with the
+//     first character, or with the modifiers pressed for it and still held.
+//   - Event.Mods has Shift, and ShiftLeft or ShiftRight where the press of that
+//     key was seen.
+//   - A repeat of a held key goes up the one before and is a press of its own.
+//     Modifiers do not repeat.
+//   - A release without a press is ignored. A press without a release stays
+//     without: keys let go of while another window has the focus, characters that
+//     a dead key began, what is held for longer than settleLimit after Enter.
+//   - Text that no key brought is no typing: ErrPaste for plain bytes, ErrUnusable
+//     for what an input method made.
+//
+// Leave takes such a terminal out of its mode again and lets nothing of what it
+// says meanwhile reach the next program; Restore does so as well as it can
+// without waiting; Undo is for whoever restores for a process that died.
+//
+// The echo of a key is what it typed and no more. Of a key that types ASCII that
+// is a byte (two more where a row ends, three of a Backspace): a listener to a
+// secure shell learns little from the lengths of packets.
 package capture
 
 import "errors"

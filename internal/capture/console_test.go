@@ -24,10 +24,11 @@ type console struct {
 	tty    *os.File
 
 	mu   sync.Mutex
-	more chan struct{} // closed when something arrives
-	out  []byte        // everything shown
-	seen int           // how much of it expect has passed
-	done chan struct{} // closed when the master can be read no more
+	more chan struct{}  // closed when something arrives
+	out  []byte         // everything shown
+	seen int            // how much of it expect has passed
+	hear func(b []byte) // the terminal that shows it, if it is more than a screen
+	done chan struct{}  // closed when the master can be read no more
 }
 
 func newConsole(t testing.TB) *console {
@@ -71,6 +72,12 @@ func (c *console) watch() {
 		n, err := c.master.Read(b)
 		if err != nil {
 			return
+		}
+		c.mu.Lock()
+		hear := c.hear
+		c.mu.Unlock()
+		if hear != nil {
+			hear(b[:n])
 		}
 		c.mu.Lock()
 		c.out = append(c.out, b[:n]...)
@@ -216,4 +223,11 @@ func keys(s keystroke.Sample) string {
 		}
 	}
 	return b.String()
+}
+
+func setSettings(t *testing.T, c *console, s unix.Termios) {
+	t.Helper()
+	if err := unix.IoctlSetTermios(int(c.tty.Fd()), unix.TCSETS, &s); err != nil {
+		t.Fatal(err)
+	}
 }

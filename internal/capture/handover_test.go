@@ -17,12 +17,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// handoverEnv makes the test binary the process that is handed a terminal.
+// handoverEnv makes the test binary the process that is handed a terminal, or
+// another of the roles.
 const handoverEnv = "KSD_CAPTURE_HANDOVER"
 
+var roles = map[string]func() error{
+	"plain": func() error { return served(false) },
+	"asks":  func() error { return served(true) },
+}
+
 func TestMain(m *testing.M) {
-	if os.Getenv(handoverEnv) != "" {
-		if err := served(); err != nil {
+	if role := roles[os.Getenv(handoverEnv)]; role != nil {
+		if err := role(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -32,9 +38,9 @@ func TestMain(m *testing.M) {
 }
 
 // served is the other side: it takes a terminal from the socket on descriptor
-// 3, prompts there until the socket closes or SIGTERM comes, and answers with
-// what it knows.
-func served() error {
+// 3, asks for releases if it is to, prompts there until the socket closes or
+// SIGTERM comes, and answers with what it knows.
+func served(ask bool) error {
 	f := os.NewFile(3, "socket")
 	c, err := net.FileConn(f)
 	if err != nil {
@@ -75,15 +81,20 @@ func served() error {
 	if err := term.Raw(); err != nil {
 		return err
 	}
+	if ask {
+		if asked, err := term.Ask(ctx); err != nil || asked.Mode != Kitty {
+			return fmt.Errorf("%+v, %w", asked, err)
+		}
+	}
 	s, err := term.Read(ctx, Prompt{Phrase: "p"})
-	err = errors.Join(err, term.Restore())
+	err = errors.Join(err, term.Leave(ctx))
 	fmt.Fprintf(socket, "uid %d keys %s err %v", os.Getuid(), keys(s), err)
 	return nil
 }
 
 // handover starts the other side, as nobody in a session of its own where this
 // process may do so, and gives it the console's terminal.
-func handover(t *testing.T, con *console) (*exec.Cmd, *net.UnixConn) {
+func handover(t *testing.T, con *console, role string) (*exec.Cmd, *net.UnixConn) {
 	t.Helper()
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -99,7 +110,7 @@ func handover(t *testing.T, con *console) (*exec.Cmd, *net.UnixConn) {
 	}
 	t.Cleanup(func() { c.Close() })
 	cmd := exec.Command("/proc/self/exe")
-	cmd.Env = []string{handoverEnv + "=1"}
+	cmd.Env = []string{handoverEnv + "=" + role}
 	cmd.Stderr = os.Stderr
 	cmd.ExtraFiles = []*os.File{theirs}
 	cmd.Dir = "/"
@@ -168,7 +179,7 @@ func TestHandover(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			con := newConsole(t)
 			before := con.settings()
-			cmd, socket := handover(t, con)
+			cmd, socket := handover(t, con, "plain")
 			if con.settings() == before {
 				t.Error("the settings did not change")
 			}
@@ -184,23 +195,26 @@ func TestHandover(t *testing.T) {
 
 // TestHandoverKilled shows what nobody but the client can mend: the process
 // that was handed the terminal is killed, the terminal stays raw, the client
-// sees its socket close and puts back the settings it kept.
+// sees its socket close, puts back the settings it kept and undoes the mode.
 func TestHandoverKilled(t *testing.T) {
-	con := newConsole(t)
+	e := kittyTerminal()
+	con := newEmulator(t, e)
 	before := con.settings()
-	cmd, c := handover(t, con)
+	cmd, c := handover(t, con, "asks")
 	cmd.Process.Kill()
 	c.SetReadDeadline(time.Now().Add(10 * time.Second))
 	if b, err := io.ReadAll(c); err != nil || len(b) > 0 {
 		t.Errorf("the client sees %q, %v, want EOF", b, err)
 	}
-	if con.settings() == before {
+	if con.settings() == before || e.state() != "[31] false" {
 		t.Fatal("somebody restored the terminal: this package's comment is wrong")
 	}
 	if err := unix.IoctlSetTermios(int(con.tty.Fd()), unix.TCSETS, &before); err != nil {
 		t.Fatal(err)
 	}
-	if con.settings() != before {
+	con.tty.WriteString(Undo(Kitty) + "[end]")
+	con.expect("[end]")
+	if con.settings() != before || e.state() != "[] false" {
 		t.Error("the client could not restore the terminal")
 	}
 }

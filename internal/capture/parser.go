@@ -13,7 +13,7 @@ type Kind uint8
 
 // The kinds. The zero value is a key without meaning here.
 const (
-	Other      Kind = iota // an arrow, a function key, Tab, Alt or Ctrl with a letter
+	Other      Kind = iota // an arrow, a function key, a modifier, Tab, Alt or Ctrl with a letter
 	Text                   // Event.Rune is the character
 	Backspace              // 0x7f or 0x08
 	KillWord               // Ctrl-W, Alt-Backspace
@@ -23,7 +23,12 @@ const (
 	EOF                    // Ctrl-D
 	PasteBegin             // the terminal announces a paste
 	PasteEnd               // and its end
-	Bad                    // a byte that is not UTF-8, or a C1 control
+	Bad                    // a byte that is not UTF-8, a C1 control, a key that cannot be
+	Release                // the key of Code went up
+	Composed               // text that no key brought, as input methods make it
+	KittyFlags             // the terminal's answer: Code is the flags of the kitty protocol
+	Win32State             // its answer: Code is DECRPM's value for win32-input-mode
+	Attributes             // its answer to the fence
 )
 
 // Input is one thing the person or the terminal did. Event.Down is the time of
@@ -31,6 +36,12 @@ const (
 type Input struct {
 	Kind  Kind
 	Event keystroke.Event
+
+	// Code says which key it was, so that a release finds its press. It is 0
+	// where the terminal tells characters and not keys. It stays the same from
+	// press to release; else it has no meaning.
+	Code   uint32
+	Repeat bool // the keyboard repeats a key that is held
 }
 
 // Parser makes inputs of a terminal's bytes. It is a pure function of the bytes
@@ -48,16 +59,19 @@ type Parser struct {
 	alt   bool            // the character begun follows ESC
 	buf   [maxParams]byte // an incomplete character, or the parameters of a CSI
 	n     int             // bytes in buf; maxParams+1 once a CSI outgrew it
+
+	high   uint16 // the first half of a character of win32-input-mode
+	untold bool   // a kitty terminal that does not tell the text of its keys
 }
 
 // maxParams is the longest parameter string that could mean something.
-const maxParams = 16
+const maxParams = 64
 
 type state uint8
 
 const (
 	ground    state = iota
-	character       // within a UTF-8 sequence
+	gathering       // within a UTF-8 sequence
 	escape          // after ESC
 	csi             // after ESC [
 	csiLinux        // after ESC [ [, as the Linux console sends F1 to F5
@@ -79,8 +93,8 @@ func (p *Parser) step(in []Input, c byte, at time.Duration) []Input {
 	switch p.state {
 	case ground:
 		return p.ground(in, c, at)
-	case character:
-		return p.character(in, c, at)
+	case gathering:
+		return p.gather(in, c, at)
 	}
 	switch {
 	case c == 0x1b && (p.state == str || p.state == strEscape):
@@ -112,18 +126,25 @@ func (p *Parser) ground(in []Input, c byte, at time.Duration) []Input {
 		p.begin(escape)
 		return in
 	case c >= 0x80:
-		p.state, p.n = character, 0
-		return p.character(in, c, at)
+		p.state, p.n = gathering, 0
+		return p.gather(in, c, at)
 	case c >= 0x20 && c != 0x7f:
 		return p.text(in, rune(c), at)
 	}
+	kind, key, mods := effect(c, keystroke.Ctrl)
+	return emit(in, kind, key, mods, at)
+}
+
+// effect says what a control character does to a line, and which key types it.
+// ctrl are the modifiers that it takes where it has no key of its own.
+func effect(c byte, ctrl keystroke.Mods) (Kind, keystroke.Key, keystroke.Mods) {
 	switch c {
 	case 0x7f, 0x08:
-		return emit(in, Backspace, keystroke.Backspace, 0, at)
+		return Backspace, keystroke.Backspace, ctrl &^ keystroke.Ctrl
 	case '\r', '\n':
-		return emit(in, Enter, keystroke.Enter, 0, at)
+		return Enter, keystroke.Enter, ctrl &^ keystroke.Ctrl
 	case '\t':
-		return emit(in, Other, keystroke.Tab, 0, at)
+		return Other, keystroke.Tab, ctrl &^ keystroke.Ctrl
 	}
 	kind := Other
 	switch c {
@@ -136,12 +157,12 @@ func (p *Parser) ground(in []Input, c byte, at time.Duration) []Input {
 	case 0x17:
 		kind = KillWord
 	}
-	return emit(in, kind, keystroke.KeyOf(rune(c|0x40)), keystroke.Ctrl, at)
+	return kind, keystroke.KeyOf(rune(c | 0x40)), ctrl
 }
 
-// character gathers one UTF-8 sequence. Each longest valid beginning of a broken
+// gather takes a byte of one UTF-8 sequence. Each longest valid beginning of a broken
 // one is a single Bad, as the Unicode Standard (3.9, U+FFFD substitution) has it.
-func (p *Parser) character(in []Input, c byte, at time.Duration) []Input {
+func (p *Parser) gather(in []Input, c byte, at time.Duration) []Input {
 	p.buf[p.n] = c
 	p.n++
 	if !utf8.FullRune(p.buf[:p.n]) {
@@ -151,7 +172,7 @@ func (p *Parser) character(in []Input, c byte, at time.Duration) []Input {
 	first := p.n == 1
 	p.state, p.n = ground, 0
 	switch {
-	case size > 1 && r != utf8.RuneError && !unicode.IsControl(r):
+	case size > 1 && character(r):
 		return p.text(in, r, at)
 	case size > 1 || first:
 		p.alt = false
@@ -167,7 +188,7 @@ func (p *Parser) text(in []Input, r rune, at time.Duration) []Input {
 		return emit(in, Other, keystroke.KeyOf(r), keystroke.Alt, at)
 	}
 	e := keystroke.Event{Key: keystroke.KeyOf(r), Rune: r, Down: at}
-	return append(in, Input{Text, e})
+	return append(in, Input{Kind: Text, Event: e})
 }
 
 // sequence takes a byte of an open sequence that is no control character.
@@ -202,7 +223,7 @@ func (p *Parser) sequence(in []Input, c byte, at time.Duration) []Input {
 		p.begin(ground)
 		return emit(in, Other, keyOfFinal(c), 0, at)
 	}
-	in = p.control(in, c, at)
+	in = p.finished(in, c, at)
 	p.begin(ground)
 	return in
 }
@@ -233,57 +254,19 @@ func (p *Parser) param(c byte) {
 	p.n = maxParams + 1
 }
 
-// control reports a finished CSI if a key or a paste made it. Further keyboard
-// protocols, which are CSI sequences too, belong here.
-func (p *Parser) control(in []Input, final byte, at time.Duration) []Input {
-	if p.n > maxParams {
-		return in
-	}
-	params := string(p.buf[:p.n])
-	switch {
-	case final != '~':
-		if k := keyOfFinal(final); k != keystroke.Other || functionKey(final, params) {
-			return emit(in, Other, k, 0, at)
-		}
-		return in // a reply
-	case params == "200":
-		return emit(in, PasteBegin, keystroke.Unknown, 0, at)
-	case params == "201":
-		return emit(in, PasteEnd, keystroke.Unknown, 0, at)
-	case params == "3":
-		return emit(in, Other, keystroke.Delete, 0, at)
-	}
-	return emit(in, Other, keystroke.Other, 0, at)
-}
-
-// keyOfFinal returns the key of xterm's CSI and SS3 sequences by their last
-// byte, Other where it is none of ours.
-func keyOfFinal(c byte) keystroke.Key {
-	switch c {
-	case 'A':
-		return keystroke.ArrowUp
-	case 'B':
-		return keystroke.ArrowDown
-	case 'C':
-		return keystroke.ArrowRight
-	case 'D':
-		return keystroke.ArrowLeft
-	case 'H':
-		return keystroke.Home
-	case 'F':
-		return keystroke.End
-	}
-	return keystroke.Other
-}
-
-// functionKey reports whether a CSI that ends in final is one of xterm's other
-// keys (middle of the keypad, back-tab, F1 to F4) and not a terminal's reply.
-// F3 with a modifier looks like a cursor report and is taken for one.
-func functionKey(final byte, params string) bool {
-	private := params != "" && params[0] >= '<'
-	return !private && (final == 'E' || final == 'Z' || final == 'P' || final == 'Q' || final == 'S')
+// character reports whether r is one that may be typed, shown and stored.
+func character(r rune) bool {
+	return utf8.ValidRune(r) && r != utf8.RuneError && !unicode.IsControl(r)
 }
 
 func emit(in []Input, kind Kind, key keystroke.Key, mods keystroke.Mods, at time.Duration) []Input {
-	return append(in, Input{kind, keystroke.Event{Key: key, Mods: mods, Down: at}})
+	return append(in, Input{Kind: kind, Event: keystroke.Event{Key: key, Mods: mods, Down: at}})
 }
+
+// answer reports whether i is the terminal's and not the person's.
+func (i Input) answer() bool {
+	return i.Kind == KittyFlags || i.Kind == Win32State || i.Kind == Attributes
+}
+
+// wipe clears what lies behind the state in the buffer.
+func (p *Parser) wipe() { clear(p.buf[min(p.n, maxParams):]) }

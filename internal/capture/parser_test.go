@@ -14,24 +14,50 @@ import (
 )
 
 // say writes inputs in a short notation: text as itself, everything else as
-// <kind:key+mods>.
+// <kind:key+mods>. A repeat has * before it, a release says which code.
 func say(in []Input) string {
 	names := map[Kind]string{
 		Other: "other", Backspace: "bs", KillWord: "killword", KillLine: "killline", Enter: "enter",
 		Interrupt: "int", EOF: "eof", PasteBegin: "paste", PasteEnd: "/paste", Bad: "bad",
+		Composed: "ime", Attributes: "da",
 	}
 	var b strings.Builder
 	for _, i := range in {
+		if i.Repeat {
+			b.WriteByte('*')
+		}
 		switch {
 		case i.Kind == Text:
 			b.WriteRune(i.Event.Rune)
 		case i.Kind == Other:
 			fmt.Fprintf(&b, "<%v+%d>", i.Event.Key, i.Event.Mods)
+		case i.Kind == Release:
+			fmt.Fprintf(&b, "<up %d>", i.Code)
+		case i.Kind == KittyFlags:
+			fmt.Fprintf(&b, "<kitty %d>", i.Code)
+		case i.Kind == Win32State:
+			fmt.Fprintf(&b, "<win32 %d>", i.Code)
 		default:
 			fmt.Fprintf(&b, "<%s>", names[i.Kind])
 		}
 	}
 	return b.String()
+}
+
+// bytewise feeds a parser whole and byte by byte and expects the same of both.
+func bytewise(t *testing.T, p Parser, bytes, want string) {
+	t.Helper()
+	whole, single := p, p
+	if got := say(whole.Feed(nil, []byte(bytes), 0)); got != want {
+		t.Errorf("fed whole: %s, want %s", got, want)
+	}
+	var in []Input
+	for i := range len(bytes) {
+		in = single.Feed(in, []byte{bytes[i]}, time.Duration(i))
+	}
+	if got := say(in); got != want {
+		t.Errorf("fed by bytes: %s, want %s", got, want)
+	}
 }
 
 func TestParser(t *testing.T) {
@@ -66,15 +92,19 @@ func TestParser(t *testing.T) {
 		{"Alt-Backspace", "\x1b\x7f\x1b\b", "<killword><killword>"},
 		{"Alt and broken UTF-8", "\x1b\xe2ab", "<bad>ab"},
 		{"ESC ESC", "\x1b\x1b[Ax", "<ArrowUp+0>x"},
-		{"arrows", "\x1b[A\x1bOB\x1b[1;5C\x1b[D\x1b[H\x1bOF", "<ArrowUp+0><ArrowDown+0><ArrowRight+0><ArrowLeft+0><Home+0><End+0>"},
-		{"function keys", "\x1bOP\x1b[15~\x1b[1;2Q\x1b[Z\x1b[3~x", "<Other+0><Other+0><Other+0><Other+0><Delete+0>x"},
+		{"arrows", "\x1b[A\x1bOB\x1b[1;5C\x1b[D\x1b[H\x1bOF", fmt.Sprintf("<ArrowUp+0><ArrowDown+0><ArrowRight+%d><ArrowLeft+0><Home+0><End+0>", ctrl)},
+		{"function keys", "\x1bOP\x1b[15~\x1b[1;2Q\x1b[Z\x1b[3~x", fmt.Sprintf("<Other+0><Other+0><Other+%d><Other+0><Delete+0>x", keystroke.Shift)},
 		{"Linux console F1", "\x1b[[Ax", "<Other+0>x"},
 		{"SS3 with a modifier", "\x1bO5Px", "<Other+0>x"},
 		{"paste", "\x1b[200~hi\x1b[201~", "<paste>hi</paste>"},
-		{"paste with zeros is none", "\x1b[0200~x", "<Other+0>x"},
-		{"DA1", "\x1b[?62;1;4cx", "x"},
+		{"paste with a modifier is none", "\x1b[200;1~x", "<Other+0>x"},
+		{"DA1", "\x1b[?62;1;4cx", "<da>x"},
 		{"DA2 and DA3", "\x1b[>1;10;0c\x1bP!|00000000\x1b\\x", "x"},
-		{"kitty flags, mode, cursor and size reports", "\x1b[?1u\x1b[?2004;2$y\x1b[24;80R\x1b[8;24;80t\x1b[0nx", "x"},
+		{"long DA1", "\x1b[?" + strings.Repeat("62;", 100) + "cx", "<da>x"},
+		{"kitty flags and mode reports", "\x1b[?31u\x1b[?9001;2$y\x1b[?9001;0$yx", "<kitty 31><win32 2><win32 0>x"},
+		{"answers that are none of ours", "\x1b[?u\x1b[?1;2u\x1b[?1!u\x1b[?2004;2$y\x1b[?9001;2;1$y\x1b[?9001$y\x1b[>1u\x1b[?9001;2yx", "x"},
+		{"cursor and size reports", "\x1b[24;80R\x1b[8;24;80t\x1b[0nx", "x"},
+		{"mouse", "\x1b[<0;1;1M\x1b[<0;1;1mx", "x"},
 		{"focus", "\x1b[I\x1b[Ox", "x"},
 		{"OSC ended by BEL", "\x1b]11;rgb:0000/0000/0000\ax", "x"},
 		{"OSC ended by ST, UTF-8 inside", "\x1b]0;日本\x1b\\x", "x"},
@@ -84,17 +114,7 @@ func TestParser(t *testing.T) {
 		{"long string", "\x1bP" + strings.Repeat("q", 100000) + "\x1b\\x", "x"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			var whole, single Parser
-			if got := say(whole.Feed(nil, []byte(c.bytes), 0)); got != c.want {
-				t.Errorf("fed whole: %s, want %s", got, c.want)
-			}
-			var in []Input
-			for i := range len(c.bytes) {
-				in = single.Feed(in, []byte{c.bytes[i]}, time.Duration(i))
-			}
-			if got := say(in); got != c.want {
-				t.Errorf("fed by bytes: %s, want %s", got, c.want)
-			}
+			bytewise(t, Parser{}, c.bytes, c.want)
 		})
 	}
 }
@@ -104,9 +124,9 @@ func TestParserEvent(t *testing.T) {
 	in := p.Feed(nil, []byte("A\xc3"), 5)
 	in = p.Feed(in, []byte("\x84\x7f"), 9)
 	want := []Input{
-		{Text, keystroke.Event{Key: 'a', Rune: 'A', Down: 5}},
-		{Text, keystroke.Event{Key: 'ä', Rune: 'Ä', Down: 9}},
-		{Backspace, keystroke.Event{Key: keystroke.Backspace, Down: 9}},
+		{Kind: Text, Event: keystroke.Event{Key: 'a', Rune: 'A', Down: 5}},
+		{Kind: Text, Event: keystroke.Event{Key: 'ä', Rune: 'Ä', Down: 9}},
+		{Kind: Backspace, Event: keystroke.Event{Key: keystroke.Backspace, Down: 9}},
 	}
 	if !slices.Equal(in, want) {
 		t.Errorf("got %+v\nwant %+v", in, want)
@@ -119,13 +139,15 @@ func TestParserEvent(t *testing.T) {
 func FuzzParser(f *testing.F) {
 	for _, s := range []string{
 		"hello\r", "\x1b[200~a\x1b[201~", "\x1b]0;x\a", "\xe2\x82\xac", "\x1b\x1b", "\x1bP\x1b\\", "\x1b[[A",
-		"\x1b[?62;c", "\x1bO5P", "\x1b\xe2\x82", "a\x80\x9b", "\x1b[11111111111111111111A", "\x1b[99;5:3u",
-		"\x1b[65;30;97;1;0;1_",
+		"\x1b[?62;c", "\x1bO5P", "\x1b\xe2\x82", "a\x80\x9b", "\x1b[11111111111111111111A", "\x1b[99;5:3u", "\x1b[99;5u",
+		"\x1b[65;30;97;1;0;1_", "\x1b[97;1;97u\x1b[97;1:2;97u\x1b[97;1:3u", "\x1b[57441;2u\x1b[97:65:97;2;65:66u",
+		"\x1b[1;1:3A\x1b[3;1:2~\x1b[57414u", "\x1b[?31u\x1b[?9001;1$y", "\x1b[0;0;55357;1;0;1_\x1b[0;0;56832;1;0;9_",
 	} {
 		f.Add([]byte(s), uint8(1), uint8(3))
 	}
 	f.Fuzz(func(t *testing.T, b []byte, a, d uint8) {
-		var whole, single, split Parser
+		whole := Parser{untold: d%2 == 1}
+		single, split := whole, whole
 		want := whole.Feed(nil, b, 1)
 		var bytewise, pieces []Input
 		for i := range b {
@@ -148,9 +170,10 @@ func FuzzParser(f *testing.F) {
 		interrupts := 0
 		for _, in := range want {
 			switch {
+			case in.Kind == Interrupt && in.Code != 0: // of a sequence
 			case in.Kind == Interrupt:
 				interrupts++
-			case in.Kind == Text && (in.Event.Rune < ' ' || unicode.IsControl(in.Event.Rune) || in.Event.Rune == utf8.RuneError):
+			case in.Kind == Text && (in.Event.Rune < ' ' || unicode.IsControl(in.Event.Rune) || in.Event.Rune == utf8.RuneError || !utf8.ValidRune(in.Event.Rune)):
 				t.Fatalf("%q: text %q", b, in.Event.Rune)
 			case in.Kind != Text && in.Event.Rune != 0:
 				t.Fatalf("%q: %q typed by a key that is no text", b, in.Event.Rune)
@@ -161,8 +184,18 @@ func FuzzParser(f *testing.F) {
 		if n := bytes.Count(b, []byte{3}) + bytes.Count(b, []byte{0x1a}) + bytes.Count(b, []byte{0x1c}); n != interrupts {
 			t.Fatalf("%q: %d interrupts, want %d", b, interrupts, n)
 		}
-		if got := say(whole.Feed(nil, []byte("\rok"), 1)); !strings.HasSuffix(got, "<enter>ok") {
-			t.Fatalf("%q: out of step, Enter and ok read as %s", b, got)
+		for _, resume := range []struct{ bytes, want string }{
+			{"\x03", "<int>"},
+			{"\rok", "<enter>ok"},
+			{"\x1b[99;5u", "<int>"},
+			{"\x1b[97;1;97u\x1b[97;1:3u", "a<up 97>"},
+			{"\x1b[67;46;3;1;8;1_", "<int>"},
+			{"\x1b[?62c", "<da>"},
+		} {
+			again := single
+			if got := say(again.Feed(nil, []byte(resume.bytes), 1)); !strings.HasSuffix(got, resume.want) {
+				t.Fatalf("%q: out of step, %q read as %s", b, resume.bytes, got)
+			}
 		}
 	})
 }

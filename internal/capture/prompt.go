@@ -32,9 +32,10 @@ const (
 	pasteLimit    = 5 * time.Second        // in all
 )
 
-// Read shows the prompt and returns what was typed up to Enter, on channel
-// Press: every text key, every correction and every other key from the first
-// text key on, without the Enter itself. The sample is valid, and its line holds
+// Read shows the prompt and returns what was typed up to Enter: every text key,
+// every correction and every other key from the first text key on, without the
+// Enter itself. The sample is on channel Press, on Full after Ask brought a mode
+// that tells releases. The sample is valid, and its line holds
 // at least one character: Enter on an empty line does nothing. Whether the text
 // is the phrase is for the caller to judge.
 //
@@ -57,7 +58,7 @@ func (t *Terminal) Read(ctx context.Context, p Prompt) (keystroke.Sample, error)
 	if p.Burst == 0 {
 		p.Burst = 2
 	}
-	r := &reader{t: t, w: w, p: p}
+	r := &reader{t: t, w: w, p: p, mode: t.in()}
 	defer r.wipe()
 	if err = r.show(ctx); err == nil {
 		err = r.run(ctx)

@@ -25,6 +25,7 @@ func TestReadRefuses(t *testing.T) {
 		{"Ctrl-C at the end of a burst", "hello\x03", ErrInterrupted},
 		{"Ctrl-D", "\x04", ErrEOF},
 		{"three keys in one read", "abc", ErrPaste},
+		{"repeats where nobody tells keys", "\x1b[97;1:2;97u\x1b[97;1:2;98u\x1b[97;1:2;99u", ErrPaste},
 		{"a whole line in one read", "hello\r", ErrPaste},
 		{"bracketed paste", "\x1b[200~hi\x1b[201~", ErrPaste},
 		{"bracketed paste that never ends", "\x1b[200~h\r", ErrPaste},
@@ -293,6 +294,23 @@ func TestTypeAheadIsDropped(t *testing.T) {
 	b := make([]byte, 16)
 	if n, _ := con.tty.Read(b); string(b[:n]) != "\n" {
 		t.Errorf("left for the shell: %q", b[:n])
+	}
+}
+
+// TestEscapeBeforeThePrompt hits Escape and Alt-] too early: neither swallows
+// what is typed at the prompt.
+func TestEscapeBeforeThePrompt(t *testing.T) {
+	for _, early := range []string{"\x1b", "\x1b]", "\xe2\x82"} {
+		con := newConsole(t)
+		term := con.raw("xterm")
+		con.send(early)
+		con.waiting(len(early))
+		ch := con.read(t.Context(), term, Prompt{Phrase: "p"})
+		con.typed("[x")
+		con.send("\r")
+		if s, err := result(t, ch); err != nil || keys(s) != "[x" {
+			t.Errorf("%q: read %q, %v", early, keys(s), err)
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 	"unicode"
 
@@ -15,14 +16,13 @@ var errDone = errors.New("done")
 
 // reader is one prompt in progress.
 type reader struct {
-	t *Terminal
-	w *waiter
-	p Prompt
+	t    *Terminal
+	w    link
+	p    Prompt
+	mode Mode
 
-	buf    [256]byte
-	parser Parser
-	inputs []Input
-	paste  bool // between the brackets of a paste
+	buf   [256]byte
+	paste bool // between the brackets of a paste
 
 	line   line
 	events []keystroke.Event
@@ -48,8 +48,12 @@ func (r *reader) show(ctx context.Context) error {
 		return err
 	}
 	// Not after the mark: whoever waits for it may type at once.
-	if err := r.t.flush(); err != nil {
+	if err := r.t.drop(r.w); err != nil {
 		return err
+	}
+	r.t.keys.begin()
+	if r.mode == Plain && r.t.talk.owed == 0 {
+		r.t.parser = Parser{} // an Escape hit before is not the beginning of this
 	}
 	return r.w.write(ctx, []byte(mark))
 }
@@ -68,7 +72,7 @@ func (r *reader) run(ctx context.Context) error {
 			return werr
 		}
 		if err == errDone {
-			return nil
+			return r.settle(ctx)
 		}
 		if err != nil {
 			return err
@@ -83,33 +87,38 @@ func (r *reader) run(ctx context.Context) error {
 	}
 }
 
-// next reads once and parses into r.inputs.
-func (r *reader) next(ctx context.Context) error {
-	n, at, err := r.w.read(ctx, r.buf[:])
-	if err != nil {
-		return err
-	}
-	r.inputs = r.parser.Feed(r.inputs[:0], r.buf[:n], at)
-	return nil
-}
+// next reads once and parses into the terminal's inputs.
+func (r *reader) next(ctx context.Context) error { return r.t.next(ctx, r.w, r.buf[:]) }
 
-// take carries out the inputs of one read and appends their echo to out.
+// take carries out the inputs of one read and appends their echo to out. After
+// Enter only releases count.
 func (r *reader) take(out []byte) ([]byte, error) {
 	err := r.refusal()
-	for _, in := range r.inputs {
-		if err != nil {
-			break
+	for i, in := range r.t.inputs {
+		switch {
+		case in.Kind == Release:
+			r.release(in)
+		case err != nil:
+			r.t.keys.note(r.t.inputs[i : i+1])
+		case r.pressed(&in):
+			out, err = r.key(out, in)
 		}
-		out, err = r.key(out, in)
 	}
 	return out, err
 }
 
 // refusal says why the inputs of one read, taken together, end the prompt. An
 // interrupt does wherever it stands.
+//
+// Text without a key, where the terminal tells keys, is no typing: somebody sent
+// it to the terminal, or pasted it into one that does not bracket pastes. None
+// of it can be left over from before the terminal was switched: Ask waits until
+// the terminal says that it is, and what came before its answer is dropped.
+// Enter, Backspace and the like are taken as they come: they carry no rhythm,
+// and a terminal that was reset meanwhile shall not trap anybody.
 func (r *reader) refusal() error {
-	texts, bad, pasted := 0, false, r.paste
-	for _, in := range r.inputs {
+	texts, bad, composed, pasted := 0, false, false, r.paste
+	for _, in := range r.t.inputs {
 		switch in.Kind {
 		case Interrupt:
 			return ErrInterrupted
@@ -118,7 +127,13 @@ func (r *reader) refusal() error {
 		case PasteEnd:
 			r.paste = false
 		case Text:
-			texts++
+			pasted = pasted || r.mode != Plain && in.Code == 0
+			held := in.Repeat || in.Code == codeSame || r.t.keys.holds(in.Code)
+			if r.mode == Plain || !held {
+				texts++
+			}
+		case Composed:
+			composed = true
 		case Bad:
 			bad = true
 		}
@@ -128,6 +143,8 @@ func (r *reader) refusal() error {
 		return ErrPaste
 	case texts > r.p.Burst:
 		return fmt.Errorf("%w: %d keys at once", ErrPaste, texts)
+	case composed:
+		return fmt.Errorf("%w: text that no key typed", ErrUnusable)
 	case bad:
 		return fmt.Errorf("%w: not UTF-8", ErrUnusable)
 	}
@@ -138,17 +155,17 @@ func (r *reader) refusal() error {
 func (r *reader) key(out []byte, in Input) ([]byte, error) {
 	switch in.Kind {
 	case Text:
-		err := r.record(in.Event)
+		err := r.record(in)
 		if err != nil {
 			return out, err
 		}
 		return r.line.insert(out, in.Event.Rune), nil
 	case Backspace:
-		return r.erase(out, in.Event, 1)
+		return r.erase(out, in, 1)
 	case KillWord:
-		return r.erase(out, in.Event, r.lastWord())
+		return r.erase(out, in, r.lastWord())
 	case KillLine:
-		return r.erase(out, in.Event, len(r.line.runes))
+		return r.erase(out, in, len(r.line.runes))
 	case Enter:
 		if len(r.line.runes) > 0 {
 			return out, errDone
@@ -158,17 +175,17 @@ func (r *reader) key(out []byte, in Input) ([]byte, error) {
 		if len(r.line.runes) == 0 {
 			return out, ErrEOF
 		}
-	case PasteEnd:
+	case PasteEnd, KittyFlags, Win32State, Attributes:
 		return out, nil
 	}
-	return out, r.record(in.Event)
+	return out, r.record(in)
 }
 
-// erase is n Backspaces at the time of e.
-func (r *reader) erase(out []byte, e keystroke.Event, n int) ([]byte, error) {
-	e.Key = keystroke.Backspace
+// erase is n Backspaces at the time of one key.
+func (r *reader) erase(out []byte, in Input, n int) ([]byte, error) {
+	in.Event.Key = keystroke.Backspace
 	for range n {
-		if err := r.record(e); err != nil {
+		if err := r.record(in); err != nil {
 			return out, err
 		}
 		out = r.line.erase(out)
@@ -188,14 +205,38 @@ func (r *reader) lastWord() int {
 	return len(r.line.runes) - i
 }
 
-// record adds an event to the sample, which begins with the first character.
-func (r *reader) record(e keystroke.Event) error {
+// record adds an event to the sample, which begins with the first character. A
+// Shift that is held for it comes with it.
+func (r *reader) record(in Input) error {
 	if len(r.events) == 0 {
-		if e.Rune == 0 {
+		if in.Event.Rune == 0 {
 			return nil
 		}
-		r.start = e.Down
+		r.start = in.Event.Down
+		if err := r.lead(); err != nil {
+			return err
+		}
 	}
+	return r.add(in.Event, in.Code)
+}
+
+// lead adds the modifiers that were pressed at this prompt and are still held.
+func (r *reader) lead() error {
+	for _, d := range r.t.keys.down {
+		if !modifier(d.key) || d.event != noEvent {
+			continue
+		}
+		if len(r.events) == 0 {
+			r.start = d.at
+		}
+		if err := r.add(keystroke.Event{Key: d.key, Down: d.at}, d.code); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *reader) add(e keystroke.Event, code uint32) error {
 	e.Down -= r.start
 	switch {
 	case len(r.events) == keystroke.MaxEvents:
@@ -203,12 +244,19 @@ func (r *reader) record(e keystroke.Event) error {
 	case e.Down > keystroke.MaxDuration:
 		return fmt.Errorf("%w: longer than %v", ErrUnusable, keystroke.MaxDuration)
 	}
+	r.t.keys.is(code, len(r.events))
 	r.events = append(r.events, e)
 	return nil
 }
 
+// sample returns what was typed so far. Where not one release came, the path
+// swallows them, and presses are all there is.
 func (r *reader) sample() keystroke.Sample {
-	return keystroke.Sample{Phrase: r.p.Phrase, Channel: keystroke.Press, Events: r.events}
+	s := keystroke.Sample{Phrase: r.p.Phrase, Channel: r.mode.Channel(), Events: r.events}
+	if s.Channel == keystroke.Full && !slices.ContainsFunc(s.Events, func(e keystroke.Event) bool { return e.Rune != 0 && e.Released }) {
+		return s.PressOnly()
+	}
+	return s
 }
 
 // drain swallows what is left of input that was refused, so that neither the
@@ -231,6 +279,7 @@ func (r *reader) drain(ctx context.Context, cause error) error {
 		case err != nil:
 			return err
 		}
+		r.t.keys.note(r.t.inputs)
 		if err := r.refusal(); errors.Is(err, ErrInterrupted) {
 			return err
 		}
@@ -249,8 +298,6 @@ func (r *reader) freshLine() error {
 // wipe clears what the person typed out of the buffers. The sample's events
 // belong to the caller.
 func (r *reader) wipe() {
-	clear(r.buf[:])
-	clear(r.inputs[:cap(r.inputs)])
+	r.t.wipe(r.buf[:])
 	clear(r.line.runes[:cap(r.line.runes)])
-	r.parser = Parser{}
 }

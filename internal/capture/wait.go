@@ -108,11 +108,16 @@ func (w *waiter) read(ctx context.Context, b []byte) (n int, at time.Duration, e
 	if at, err = w.wait(ctx, unix.EPOLLIN); err != nil {
 		return 0, 0, err
 	}
+	n, err = w.poll(b)
+	return n, at, err
+}
+
+func (w *waiter) poll(b []byte) (n int, err error) {
 	err = control(w.tty, "read", func(fd int) error {
 		n, err = unix.Read(fd, b)
 		return again(err)
 	})
-	return max(n, 0), at, err
+	return max(n, 0), err
 }
 
 // writeChunk is how many bytes a terminal that reports room takes at least

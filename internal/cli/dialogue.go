@@ -22,6 +22,7 @@ const maxTries = 5
 type Dialogue struct {
 	Screen Screen
 	term   *capture.Terminal
+	kind   string // its type, as TERM names it
 }
 
 // Dialogue opens the talk. The error wraps ErrNoTerminal if there is nobody to
@@ -34,7 +35,20 @@ func (e Env) Dialogue() (*Dialogue, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNoTerminal, err)
 	}
-	return &Dialogue{e.Screen(e.Tty), term}, nil
+	return &Dialogue{e.Screen(e.Tty), term, e.Var("TERM")}, nil
+}
+
+// Captured says in a word what the terminal tells of keys that come on ch, and
+// what would be better.
+func (d *Dialogue) Captured(ch keystroke.Channel) string {
+	const better = "A terminal with the kitty keyboard protocol, such as kitty, foot or Ghostty, would also tell releases"
+	switch {
+	case ch == keystroke.Full:
+		return "Captured: key presses and releases."
+	case strings.HasPrefix(d.kind, "tmux") || strings.HasPrefix(d.kind, "screen"):
+		return "Captured: key presses only, for tmux and screen pass no releases on. " + better + " outside of them, and recognise you with fewer keys."
+	}
+	return "Captured: key presses only. " + better + " and recognise you with fewer keys."
 }
 
 // Say prints sentences, broken into lines that fit the screen, then an empty
@@ -75,7 +89,7 @@ func (d *Dialogue) Type(ctx context.Context, phrase string, limit time.Duration,
 	}
 	p := capture.Prompt{Phrase: "  " + phrase, Status: status}
 	for try := 1; ; try++ {
-		s, err := d.read(ctx, p)
+		s, err := d.read(ctx, p, true)
 		s.Phrase = phrase
 		switch {
 		case try == maxTries:
@@ -95,7 +109,7 @@ func (d *Dialogue) Type(ctx context.Context, phrase string, limit time.Duration,
 func (d *Dialogue) Choose(ctx context.Context, question string, answers ...string) (string, error) {
 	mark := strings.Join(answers, " or ") + "? "
 	for try := 1; ; try++ {
-		s, err := d.read(ctx, capture.Prompt{Phrase: question, Mark: mark, Burst: keystroke.MaxEvents})
+		s, err := d.read(ctx, capture.Prompt{Phrase: question, Mark: mark, Burst: keystroke.MaxEvents}, false)
 		if err != nil && !errors.Is(err, capture.ErrUnusable) && !errors.Is(err, capture.ErrPaste) {
 			return "", err
 		}
@@ -119,14 +133,40 @@ func (d *Dialogue) ConfirmDelete(ctx context.Context, p wire.Person) (bool, erro
 	return answer == "delete" && err == nil, err
 }
 
-// read holds the terminal raw for one prompt only, so that it is as the person
-// knows it at all other times.
-func (d *Dialogue) read(ctx context.Context, p capture.Prompt) (s keystroke.Sample, err error) {
+// Ask finds out on which channel typings will come, and leaves the terminal as it
+// was. Errors are those of Type.
+func (d *Dialogue) Ask(ctx context.Context) (keystroke.Channel, error) {
+	var asked capture.Asked
+	err := d.hold(ctx, func() (err error) {
+		asked, err = d.term.Ask(ctx)
+		return err
+	})
+	return asked.Mode.Channel(), err
+}
+
+// read asks for one line, with releases where they matter and the terminal tells
+// them.
+func (d *Dialogue) read(ctx context.Context, p capture.Prompt, releases bool) (s keystroke.Sample, err error) {
+	err = d.hold(ctx, func() error {
+		if releases {
+			if _, err := d.term.Ask(ctx); err != nil {
+				return err
+			}
+		}
+		s, err = d.term.Read(ctx, p)
+		return err
+	})
+	return s, err
+}
+
+// hold holds the terminal raw for one prompt only, so that it is as the person
+// knows it at all other times. Also who is told to stop gives it back properly.
+func (d *Dialogue) hold(ctx context.Context, f func() error) error {
 	if err := d.term.Raw(); err != nil {
-		return s, err
+		return err
 	}
-	defer func() { err = errors.Join(err, d.term.Restore()) }()
-	return d.term.Read(ctx, p)
+	err := f()
+	return errors.Join(err, d.term.Leave(context.WithoutCancel(ctx)))
 }
 
 // wrap breaks text at blanks into lines of at most n characters; a longer word

@@ -15,6 +15,7 @@ import (
 	"ksd/internal/capture"
 	"ksd/internal/cli"
 	"ksd/internal/cli/clitest"
+	"ksd/internal/keystroke"
 	"ksd/internal/wire"
 )
 
@@ -97,6 +98,44 @@ func TestTypeAsksAgainAfterAPasteButNotForEver(t *testing.T) {
 	}
 	if err := <-failed; !errors.Is(err, capture.ErrPaste) {
 		t.Errorf("error %v, want %v", err, capture.ErrPaste)
+	}
+}
+
+// TestChannels types at a terminal that tells releases and at one that does not.
+func TestChannels(t *testing.T) {
+	for _, c := range []struct {
+		kind  string
+		kitty bool
+		want  keystroke.Channel
+		said  string
+	}{
+		{"dumb", true, keystroke.Press, "Captured: key presses only. A terminal with the kitty keyboard protocol, such as kitty,"},
+		{"xterm", false, keystroke.Press, "would also tell releases and recognise you with fewer keys."},
+		{"tmux-256color", false, keystroke.Press, "for tmux and screen pass no releases on."},
+		{"screen", false, keystroke.Press, "outside of them, and recognise you"},
+		{"xterm-kitty", true, keystroke.Full, "Captured: key presses and releases."},
+	} {
+		t.Run(c.kind, func(t *testing.T) {
+			at, d := open(t, c.kind)
+			at.Kitty(c.kitty)
+			ch, err := d.Ask(t.Context())
+			if said := d.Captured(ch); err != nil || ch != c.want || !strings.Contains(said, c.said) {
+				t.Errorf("%s, %v, %q; want %s, %q", ch, err, said, c.want, c.said)
+			}
+			typed := make(chan keystroke.Sample, 1)
+			go func() {
+				s, err := d.Type(t.Context(), "ok", 0, nil)
+				if err != nil {
+					t.Error(err)
+				}
+				typed <- s
+			}()
+			at.Wait("> ")
+			at.Type("ok\r", gap)
+			if s := <-typed; s.Channel != c.want || s.Line().Text != "ok" || s.Phrase != "ok" {
+				t.Errorf("%+v", s)
+			}
+		})
 	}
 }
 

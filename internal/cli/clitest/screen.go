@@ -19,7 +19,8 @@ import (
 type Screen struct {
 	cells    [24][80]rune
 	row, col int
-	rest     []byte // an incomplete sequence
+	rest     []byte   // an incomplete sequence
+	told     []string // sequences that are not for the screen, not seen to yet
 }
 
 // Write shows bytes as a terminal would. It never fails.
@@ -128,6 +129,8 @@ func (s *Screen) escape(b []byte) int {
 		clear(s.cells[s.row][min(s.col, 79):])
 		clear(s.cells[s.row+1:])
 	case 'h', 'l': // modes
+	case 'u', 'p', 'c': // what a program asks the terminal
+		s.told = append(s.told, string(b[:end+1]))
 	default:
 		s.put('?')
 	}

@@ -3,6 +3,7 @@ package clitest
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"strings"
 	"sync"
@@ -33,6 +34,8 @@ type Terminal struct {
 	screen  Screen
 	log     bytes.Buffer // everything since Mark
 	closed  bool
+	kitty   bool // it knows the kitty keyboard protocol
+	all     bool // and is to tell all that happens to keys
 	ended   bool // the program that Go started last
 }
 
@@ -66,6 +69,10 @@ func (t *Terminal) read() {
 		n, err := t.keys.Read(b)
 		t.mu.Lock()
 		t.screen.Write(b[:n])
+		for _, told := range t.screen.told {
+			t.obey(told)
+		}
+		t.screen.told = nil
 		t.log.Write(b[:n])
 		t.closed = err != nil
 		t.changed.Broadcast()
@@ -73,6 +80,32 @@ func (t *Terminal) read() {
 		if err != nil {
 			return
 		}
+	}
+}
+
+// Kitty makes it a terminal that tells releases if it is asked to, by the kitty
+// keyboard protocol, or one that does so no more.
+func (t *Terminal) Kitty(knows bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.kitty, t.all = knows, false
+}
+
+// obey does what a program asks of the terminal. Each is what one says of itself
+// that knows only presses.
+func (t *Terminal) obey(told string) {
+	switch {
+	case told == "\x1b[c":
+		t.keys.WriteString("\x1b[?62;22c")
+	case !t.kitty:
+	case told == "\x1b[>31u":
+		t.all = true
+	case told == "\x1b[<u":
+		t.all = false
+	case told == "\x1b[?u" && t.all:
+		t.keys.WriteString("\x1b[?31u")
+	case told == "\x1b[?u":
+		t.keys.WriteString("\x1b[?0u")
 	}
 }
 
@@ -208,11 +241,23 @@ func (t *Terminal) TypeAt(text string, downs []time.Duration) {
 	}
 }
 
-// Press sends bytes at once and waits for nothing.
+// Press hits keys at once and waits for nothing. A terminal that tells releases
+// does so.
 func (t *Terminal) Press(keys string) {
 	t.tb.Helper()
 	t.mu.Lock()
 	t.log.Reset()
+	if t.all {
+		events := ""
+		for _, r := range keys {
+			text := ""
+			if r >= ' ' && r != 0x7f {
+				text = fmt.Sprintf(";%d", r)
+			}
+			events += fmt.Sprintf("\x1b[%d;1:1%su\x1b[%d;1:3u", r, text, r)
+		}
+		keys = events
+	}
 	t.mu.Unlock()
 	if _, err := t.keys.WriteString(keys); err != nil {
 		t.tb.Fatal(err)

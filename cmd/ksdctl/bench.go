@@ -44,6 +44,7 @@ bench fit FILE         fit the fusion's weights by the phrases protocol
                     default 8; 0 leaves the heads out
   --outsiders       leave out impostors who are enrolled on the owner's host
   --impostors N     of freetext: who try each owner, drawn; default 300
+  --free            of fit: by the protocol of freetext, with its options
   --fmr P --fnmr P --max-phrases N
                     of sequential, attacks and words; default as in
                     ksd.toml
@@ -68,6 +69,7 @@ the daemon runs, and needs no daemon.
 		fs.IntVar(&b.Local, "local", 8, "")
 		fs.BoolVar(&b.Outsiders, "outsiders", false, "")
 		fs.IntVar(&b.impostors, "impostors", 300, "")
+		fs.BoolVar(&b.free, "free", false, "")
 		fs.Float64Var(&b.FMR, "fmr", shipped.FMR, "")
 		fs.Float64Var(&b.FNMR, "fnmr", shipped.FNMR, "")
 		fs.IntVar(&b.MaxPhrases, "max-phrases", shipped.MaxPhrases, "")
@@ -121,7 +123,7 @@ type benchOptions struct {
 	bench.PhraseOptions
 	bench.Decision
 	people, enrol, impostors, repeat int
-	scorers                          bool
+	scorers, free                    bool
 	plot                             string
 }
 

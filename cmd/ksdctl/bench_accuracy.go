@@ -51,15 +51,25 @@ func benchPhrases(ctx context.Context, q request, f *os.File) (int, error) {
 }
 
 func benchFit(ctx context.Context, q request, f *os.File) (int, error) {
-	people, err := q.typists(f, false)
+	people, err := q.typists(f, q.bench.free)
 	if err != nil {
 		return 0, err
 	}
-	fit, err := bench.Fit(ctx, people, q.phraseOptions())
+	var fit bench.FusionFit
+	if q.bench.free {
+		fit, err = bench.FitFree(ctx, people, q.freeOptions())
+	} else {
+		fit, err = bench.Fit(ctx, people, q.phraseOptions())
+	}
 	if err != nil {
 		return 0, err
 	}
 	return q.env.JSON(fit), nil
+}
+
+func (q request) freeOptions() bench.FreeOptions {
+	b := q.bench
+	return bench.FreeOptions{Enrol: cmp.Or(b.enrol, 10), People: cmp.Or(b.people, 300), Impostors: b.impostors, Seed: b.Seed}
 }
 
 func benchFreeText(ctx context.Context, q request, f *os.File) (int, error) {
@@ -67,9 +77,7 @@ func benchFreeText(ctx context.Context, q request, f *os.File) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	results, err := bench.FreeText(ctx, people, bench.FreeOptions{
-		Enrol: cmp.Or(q.bench.enrol, 10), People: cmp.Or(q.bench.people, 300), Impostors: q.bench.impostors, Seed: q.bench.Seed,
-	})
+	results, err := bench.FreeText(ctx, people, q.freeOptions())
 	if err != nil {
 		return 0, err
 	}

@@ -125,6 +125,7 @@ func TestBenchTables(t *testing.T) {
 		{"attacks FILE --local 0 --max-phrases 2 --channel press", []string{"press, 3 people, FMR 1 %, FNMR 5 %, up to 2 phrases", "the owner ", "replay, enrolled, noise 0 ms "}},
 		{"freetext FILE --enrol 10", []string{"free text, full, enrolled on 10 sentences, 3 people", "same sentence "}},
 		{"fit FILE --local 0", []string{`"weights"`}},
+		{"fit FILE --free --enrol 10", []string{`"weights"`}},
 	} {
 		exit, out, errs := ctl(nil, append([]string{"bench"}, strings.Fields(strings.ReplaceAll(c.args, "FILE", file))...)...)
 		for _, want := range c.want {

@@ -30,7 +30,11 @@ func Fit(ctx context.Context, people []*Typist, o PhraseOptions) (FusionFit, err
 	if err != nil {
 		return FusionFit{}, err
 	}
-	trials = slices.DeleteFunc(trials, func(t trial) bool { return t.unusable })
+	return fitTo(people, slices.DeleteFunc(trials, func(t trial) bool { return t.unusable }))
+}
+
+// fitTo fits the fusion to trials of people.
+func fitTo(people []*Typist, trials []trial) (FusionFit, error) {
 	w, err := logistic(trials)
 	if err != nil {
 		return FusionFit{}, err

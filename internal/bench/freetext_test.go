@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"ksd/internal/feature"
@@ -86,9 +87,45 @@ func TestFreeText(t *testing.T) {
 			t.Errorf("EER %v, %d genuine, intervals %v", f.GlobalEER, len(f.Scores.Genuine), f.CI)
 		}
 	}
+	var names []string
+	for _, r := range got {
+		names = append(names, r.Scorer)
+		if r.Scorer != "digraphs" && (len(r.Everyone.Scores.Impostor) != 4*3*2 || r.Everyone.GlobalEER > 0.2) {
+			t.Errorf("%s: EER %v of %d impostors' scores", r.Scorer, r.Everyone.GlobalEER, len(r.Everyone.Scores.Impostor))
+		}
+	}
+	if !slices.Equal(names, []string{"digraphs", "plda", "base", "fusion"}) || got[3].Everyone.Cllr == 0 {
+		t.Errorf("measured %v", names)
+	}
 	got, err = FreeText(t.Context(), all, FreeOptions{Enrol: 4, People: 6, Impostors: 2, Seed: 1})
 	if err != nil || len(got[0].Everyone.Scores.Impostor) != 6*2*2 {
 		t.Errorf("with two impostors each: %d scores, %v", len(got[0].Everyone.Scores.Impostor), err)
+	}
+}
+
+func TestFitFree(t *testing.T) {
+	all := writers(t, 6, 6)
+	if _, err := FitFree(t.Context(), all, FreeOptions{People: 6}); !errors.Is(err, ErrProtocol) {
+		t.Errorf("%v, want ErrProtocol", err)
+	}
+	got, err := FitFree(t.Context(), all, FreeOptions{Enrol: 4, People: 6, Impostors: 3, Seed: 1})
+	if err != nil || got.People != 6 || got.Weights != got.Alone || got.Weights[1] <= 0 || got.Weights[3] != 0 || got.Crossed.GlobalEER > 0.3 {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+// TestAnyText knows whom it was built from, whatever they type.
+func TestAnyText(t *testing.T) {
+	p := writers(t, 1, 6)[0]
+	a, err := newAnyText([]model.Person{{Name: "a", Sittings: []model.Sitting{{Samples: []keystroke.Sample{p.all[0].sample, p.all[1].sample}}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Score("b", p.all[2].sample); !errors.Is(err, model.ErrUnenrolled) {
+		t.Errorf("%v, want ErrUnenrolled", err)
+	}
+	if s, err := a.Score("a", p.all[2].sample); err != nil || s.LLR == 0 {
+		t.Errorf("%+v, %v", s, err)
 	}
 }
 
@@ -96,6 +133,8 @@ func TestFreeText(t *testing.T) {
 type toy func(person string, s keystroke.Sample) (model.Score, error)
 
 func (f toy) Score(person string, s keystroke.Sample) (model.Score, error) { return f(person, s) }
+
+func llr(s model.Score) float64 { return s.LLR }
 
 // TestSameSentence has a scorer that knows people by the sentences they typed
 // alone: it tells everybody apart who types others, and nobody who types the same.
@@ -114,11 +153,12 @@ func TestSameSentence(t *testing.T) {
 		}
 		return model.Score{LLR: -1}, nil
 	})
-	everyone, same, _, err := freeScores(t.Context(), reader, all, newAuthors(all), FreeOptions{Enrol: 2})
+	trials, err := freeTrials(t.Context(), reader, all, newAuthors(all), FreeOptions{Enrol: 2})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, s := range same {
+	everyone := freeScores(trials, false, llr)
+	for i, s := range freeScores(trials, true, llr) {
 		// Of seven sentences everybody typed four: 3 + 2 + 1 of neighbours on either side.
 		if len(s.Genuine) != 2 || len(s.Impostor) != 12 {
 			t.Errorf("%d genuine and %d impostors' scores, want 2 and 12", len(s.Genuine), len(s.Impostor))
@@ -137,7 +177,7 @@ func TestSameSentence(t *testing.T) {
 func TestFreeScoresErrors(t *testing.T) {
 	all := writers(t, 4, 3)
 	boom := errors.New("boom")
-	_, _, _, err := freeScores(t.Context(), toy(func(person string, _ keystroke.Sample) (model.Score, error) {
+	_, err := freeTrials(t.Context(), toy(func(person string, _ keystroke.Sample) (model.Score, error) {
 		if person == "w2" {
 			return model.Score{}, boom
 		}
@@ -146,14 +186,15 @@ func TestFreeScoresErrors(t *testing.T) {
 	if !errors.Is(err, boom) {
 		t.Errorf("%v, want the scorer's", err)
 	}
-	everyone, _, unusable, err := freeScores(t.Context(), toy(func(_ string, s keystroke.Sample) (model.Score, error) {
+	trials, err := freeTrials(t.Context(), toy(func(_ string, s keystroke.Sample) (model.Score, error) {
 		if s.Phrase == all[0].all[2].text {
 			return model.Score{}, fmt.Errorf("%w: no", model.ErrUnusable)
 		}
 		return model.Score{}, nil
 	}), all, newAuthors(all), FreeOptions{Enrol: 2})
-	if err != nil || unusable == 0 || len(everyone[0].Genuine) != 0 || len(everyone[1].Genuine) != 1 {
-		t.Errorf("%+v, %d unusable, %v", everyone, unusable, err)
+	everyone := freeScores(trials, false, llr)
+	if err != nil || unusable(trials) == 0 || len(everyone[0].Genuine) != 0 || len(everyone[1].Genuine) != 1 {
+		t.Errorf("%+v, %d unusable, %v", everyone, unusable(trials), err)
 	}
 }
 

@@ -48,15 +48,19 @@ type Stroke struct {
 
 // Extract returns the strokes of a line in numbers, in the line's order.
 func (p *Population) Extract(l keystroke.Line) []Stroke {
-	out := make([]Stroke, len(l.Strokes))
+	return p.AppendStrokes(make([]Stroke, 0, len(l.Strokes)), l)
+}
+
+// AppendStrokes appends what Extract returns to dst.
+func (p *Population) AppendStrokes(dst []Stroke, l keystroke.Line) []Stroke {
 	for i, st := range l.Strokes {
 		prev := keystroke.Unknown
 		if i > 0 {
 			prev = l.Strokes[i-1].Key
 		}
-		out[i] = p.stroke(l, i, prev, st)
+		dst = append(dst, p.stroke(l, i, prev, st))
 	}
-	return out
+	return dst
 }
 
 func (p *Population) stroke(l keystroke.Line, i int, prev keystroke.Key, st keystroke.Stroke) Stroke {

@@ -1,6 +1,9 @@
 package keystroke
 
-import "time"
+import (
+	"time"
+	"unicode/utf8"
+)
 
 // Stroke is one character of the finished line: the event that typed it.
 type Stroke struct {
@@ -20,8 +23,12 @@ type Line struct {
 
 // Line carries out the corrections of the sample. Shift and its like neither
 // type nor break the movement: the interval runs from letter to letter.
-func (s Sample) Line() Line {
-	l := Line{Strokes: make([]Stroke, 0, len(s.Events))}
+func (s Sample) Line() Line { return s.AppendLine(make([]Stroke, 0, len(s.Events))) }
+
+// AppendLine is Line with its strokes written over those of buffer. It allocates
+// nothing where buffer has room and the line is the phrase.
+func (s Sample) AppendLine(buffer []Stroke) Line {
+	l := Line{Strokes: buffer[:0]}
 	broken := true
 	for _, e := range s.Events {
 		switch {
@@ -38,12 +45,26 @@ func (s Sample) Line() Line {
 			broken = true
 		}
 	}
-	text := make([]rune, len(l.Strokes))
-	for i, st := range l.Strokes {
-		text[i] = st.Rune
+	if l.Text = s.Phrase; !l.types(s.Phrase) {
+		text := make([]rune, len(l.Strokes))
+		for i, st := range l.Strokes {
+			text[i] = st.Rune
+		}
+		l.Text = string(text)
 	}
-	l.Text = string(text)
 	return l
+}
+
+// types says whether the strokes are those of text.
+func (l Line) types(text string) bool {
+	i := 0
+	for _, r := range text {
+		if i == len(l.Strokes) || l.Strokes[i].Rune != r || r == utf8.RuneError {
+			return false
+		}
+		i++
+	}
+	return i == len(l.Strokes)
 }
 
 // DownDown returns the press-press interval before stroke i, and whether it is

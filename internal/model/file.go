@@ -17,22 +17,22 @@ import (
 	"ksd/internal/model/sealed"
 )
 
-// The model file is a sealed one (package sealed) of version 2. Its header is the
+// The model file is a sealed one (package sealed) of version 3. Its header is the
 // JSON of fileHeader; its floats are the weights of the heads, one head after the
 // other in the header's order.
 //
 // Whatever does not fit is refused whole: a damaged file, a foreign one, one of
 // another vocabulary, normalisation or base network. Version 1 held a network of
-// all local people, of which nothing can be used; it is refused as of an earlier
-// version. The kernel is only recorded: what one trained, another serves, to the
-// sixth digit.
+// all local people, and version 2 did not say of which enrolment a head is; both are
+// refused as of an earlier version. The kernel is only recorded: what one trained,
+// another serves, to the sixth digit.
 const (
 	maxHeader = 16 << 20
 	// MaxFile is the largest model file that is read, in bytes.
 	MaxFile = 64 << 20
 )
 
-var format = sealed.Format{Name: "ksdmodel", Version: 2, MaxHeader: maxHeader, MaxFile: MaxFile}
+var format = sealed.Format{Name: "ksdmodel", Version: 3, MaxHeader: maxHeader, MaxFile: MaxFile}
 
 // File is trained heads with all that is needed to use and to trust them.
 type File struct {
@@ -44,12 +44,14 @@ type File struct {
 	SHA256  [32]byte // of the encoded file; set by Retrain, Update and Decode
 }
 
-// Head is what package head trained for one person, phrase and channel.
+// Head is what package head trained for one person, phrase and channel. It serves
+// the enrolment that it was trained on, and none that comes after it.
 type Head struct {
-	Person  string
-	Phrase  string
-	Channel keystroke.Channel
-	Weights []float32
+	Person    string
+	Enrolment Enrolment
+	Phrase    string
+	Channel   keystroke.Channel
+	Weights   []float32
 }
 
 // People returns those who have a head, sorted.
@@ -89,10 +91,11 @@ type fileHeader struct {
 }
 
 type fileHead struct {
-	Person  string            `json:"person"`
-	Phrase  string            `json:"phrase"`
-	Channel keystroke.Channel `json:"channel"`
-	Weights int               `json:"weights"` // how many
+	Person    string            `json:"person"`
+	Enrolment Enrolment         `json:"enrolment"`
+	Phrase    string            `json:"phrase"`
+	Channel   keystroke.Channel `json:"channel"`
+	Weights   int               `json:"weights"` // how many
 }
 
 func (f *File) header() fileHeader {
@@ -101,7 +104,7 @@ func (f *File) header() fileHeader {
 		MaxZ: feature.MaxZ, Base: baseSHA256(), Options: f.Options, Report: f.Report,
 	}
 	for _, x := range f.Heads {
-		h.Heads = append(h.Heads, fileHead{x.Person, x.Phrase, x.Channel, len(x.Weights)})
+		h.Heads = append(h.Heads, fileHead{x.Person, x.Enrolment, x.Phrase, x.Channel, len(x.Weights)})
 	}
 	return h
 }
@@ -171,7 +174,7 @@ func decodeHeader(in *sealed.Opened) (*File, []int, error) {
 	f := &File{Trained: h.Trained, Kernel: h.Kernel, Options: h.Options, Report: h.Report}
 	var sizes []int
 	for i, x := range h.Heads {
-		one := Head{Person: x.Person, Phrase: x.Phrase, Channel: x.Channel}
+		one := Head{Person: x.Person, Enrolment: x.Enrolment, Phrase: x.Phrase, Channel: x.Channel}
 		if want, ok := headSize(x.Phrase, x.Channel); !ok || x.Weights != want {
 			return nil, nil, fmt.Errorf("head %d: %d weights for a phrase of %d bytes on %q", i, x.Weights, len(x.Phrase), x.Channel)
 		}

@@ -33,7 +33,7 @@ func small() *File {
 		templateKey
 	}{{"ada", templateKey{"a b", keystroke.Full}}, {"ada", templateKey{"a b", keystroke.Press}}, {"bob", templateKey{"a", keystroke.Press}}} {
 		n, _ := headSize(key.phrase, key.channel)
-		h := Head{Person: key.person, Phrase: key.phrase, Channel: key.channel}
+		h := Head{Person: key.person, Enrolment: Enrolment{1, 2, 0xfe}, Phrase: key.phrase, Channel: key.channel}
 		for i := range n {
 			h.Weights = append(h.Weights, float32(i)/3)
 		}
@@ -149,7 +149,7 @@ func forged(t *testing.T, fields map[string]any, change func(*parts)) []byte {
 	for _, h := range f.Heads {
 		weights = append(weights, h.Weights...)
 	}
-	p := parts{"ksdmodel", 2, uint32(len(b)), string(b), uint32(len(weights)), weights, ""}
+	p := parts{"ksdmodel", 3, uint32(len(b)), string(b), uint32(len(weights)), weights, ""}
 	if change != nil {
 		change(&p)
 	}
@@ -160,7 +160,7 @@ func TestFileForeign(t *testing.T) {
 	type m = map[string]any
 	good := []m{}
 	for _, h := range small().header().Heads {
-		good = append(good, m{"person": h.Person, "phrase": h.Phrase, "channel": h.Channel, "weights": h.Weights})
+		good = append(good, m{"person": h.Person, "enrolment": h.Enrolment, "phrase": h.Phrase, "channel": h.Channel, "weights": h.Weights})
 	}
 	heads := func(change func(hs []m) []m) m {
 		var hs []m
@@ -180,7 +180,8 @@ func TestFileForeign(t *testing.T) {
 		"another program's":            forged(t, nil, func(p *parts) { p.magic = "KSDMODEL" }),
 		"version 0":                    forged(t, nil, func(p *parts) { p.version = 0 }),
 		"version 1":                    forged(t, nil, func(p *parts) { p.version = 1 }),
-		"version 3":                    forged(t, nil, func(p *parts) { p.version = 3 }),
+		"version 2":                    forged(t, nil, func(p *parts) { p.version = 2 }),
+		"version 4":                    forged(t, nil, func(p *parts) { p.version = 4 }),
 		"another vocabulary":           forged(t, m{"vocabulary": feature.Vocabulary + "€"}, nil),
 		"another population":           forged(t, m{"population": strings.Repeat("0", 64)}, nil),
 		"another base network":         forged(t, m{"base": strings.Repeat("0", 64)}, nil),
@@ -190,6 +191,8 @@ func TestFileForeign(t *testing.T) {
 		"no phrase":                    forged(t, first("phrase", ""), nil),
 		"a longer phrase":              forged(t, first("phrase", "a bc"), nil),
 		"a phrase too long for a head": forged(t, first("phrase", strings.Repeat("a", 65)), nil),
+		"an enrolment cut short":       forged(t, first("enrolment", "00"), nil),
+		"an enrolment in words":        forged(t, first("enrolment", strings.Repeat("zz", 16)), nil),
 		"no channel":                   forged(t, first("channel", ""), nil),
 		"another channel's weights":    forged(t, first("channel", "press"), nil),
 		"a weight more, as claimed":    forged(t, first("weights", len(small().Heads[0].Weights)+1), nil),
@@ -199,7 +202,7 @@ func TestFileForeign(t *testing.T) {
 		"one head twice":               forged(t, heads(func(hs []m) []m { return append(hs[:1], hs[0]) }), nil),
 		"heads out of order":           forged(t, heads(func(hs []m) []m { slices.Reverse(hs); return hs }), nil),
 		"a head without its weights": forged(t, heads(func(hs []m) []m {
-			return append(hs, m{"person": "zoe", "phrase": "a", "channel": "press", "weights": 65})
+			return append(hs, m{"person": "zoe", "enrolment": Enrolment{}, "phrase": "a", "channel": "press", "weights": 65})
 		}), nil),
 		"weights without a head":        forged(t, heads(func(hs []m) []m { return hs[:2] }), nil),
 		"not JSON":                      forged(t, nil, func(p *parts) { p.header = p.header[1:]; p.long-- }),

@@ -40,7 +40,7 @@ type Score struct {
 	LLR       float64 // natural log of P(sample | owner) / P(sample | stranger), clamped to ±MaxLLR
 	Ratio     float64 // the two-covariance model's log-likelihood ratio, uncalibrated
 	Base      float64 // the base network's log-likelihood ratio, uncalibrated
-	Detector  float64 // robust distance to the template, 0 (same) to 3 (nothing alike)
+	Detector  float64 // robust distance to the template, 0 (same) to 3 (nothing alike); NaN from ScoreAny for words never typed
 	Head      float64 // the local head's log-odds that it is the owner; valid if HasHead
 	HasHead   bool    // whether the file has a head for this person, text and channel
 	Beats     []Beat  // the rhythm beside what was expected

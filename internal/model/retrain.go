@@ -33,7 +33,7 @@ func (o Options) withDefaults() Options {
 // network.
 func Retrain(ctx context.Context, people []Person, old *File, now time.Time, opts Options, progress func(Progress)) (*File, error) {
 	opts = opts.withDefaults()
-	r := newRun(opts, progress)
+	r := newRun(opts, people, progress)
 	r.progress(Progress{Stage: "samples"})
 	all, rest, kept := map[string]lines{}, map[string]lines{}, map[string]lines{}
 	for _, p := range people {
@@ -69,12 +69,12 @@ func Retrain(ctx context.Context, people []Person, old *File, now time.Time, opt
 }
 
 // Update trains the heads of the people named anew, and leaves those of everybody
-// else as old has them; who is gone from people goes from the file. It takes time
-// that hardly grows with people. The date, options and report stay those of the
-// training of everybody, but for the numbers of people and heads. Otherwise it is
-// as Retrain; old must not be nil.
+// else as old has them; who is gone from people, or enrolled anew, goes from the
+// file. It takes time that hardly grows with people. The date, options and report
+// stay those of the training of everybody, but for the numbers of people and heads.
+// Otherwise it is as Retrain; old must not be nil.
 func Update(ctx context.Context, people []Person, only []string, old *File, opts Options, progress func(Progress)) (*File, error) {
-	r := newRun(opts.withDefaults(), progress)
+	r := newRun(opts.withDefaults(), people, progress)
 	r.progress(Progress{Stage: "samples"})
 	f := &File{Trained: old.Trained, Kernel: old.Kernel, Options: old.Options, Report: old.Report}
 	all := map[string]lines{}
@@ -82,7 +82,7 @@ func Update(ctx context.Context, people []Person, only []string, old *File, opts
 		all[p.Name] = p.typed(0, len(p.Sittings))
 	}
 	for _, h := range old.Heads {
-		if all[h.Person] != nil && !slices.Contains(only, h.Person) {
+		if e, here := r.enrolments[h.Person]; here && e == h.Enrolment && !slices.Contains(only, h.Person) {
 			f.Heads = append(f.Heads, h)
 		}
 	}
@@ -105,13 +105,18 @@ type run struct {
 	progress    func(Progress)
 	stage       string
 	done, total int // heads, of validation and of training together
+	enrolments  map[string]Enrolment
 }
 
-func newRun(opts Options, progress func(Progress)) *run {
+func newRun(opts Options, people []Person, progress func(Progress)) *run {
 	if progress == nil {
 		progress = func(Progress) {}
 	}
-	return &run{opts: opts, progress: progress}
+	r := &run{opts: opts, progress: progress, enrolments: map[string]Enrolment{}}
+	for _, p := range people {
+		r.enrolments[p.Name] = p.enrolment()
+	}
+	return r
 }
 
 // count returns how many heads those learn who are to.
@@ -131,7 +136,9 @@ func (r *run) learn(ctx context.Context, f *File, of map[string]lines, who func(
 	var loss float64
 	var heads int
 	err := r.each(ctx, of, who, func(_ *host, sc *scene, person string, fit head.Fit) error {
-		f.Heads = append(f.Heads, Head{Person: person, Phrase: sc.key.phrase, Channel: sc.key.channel, Weights: fit.Weights})
+		f.Heads = append(f.Heads, Head{
+			Person: person, Enrolment: r.enrolments[person], Phrase: sc.key.phrase, Channel: sc.key.channel, Weights: fit.Weights,
+		})
 		loss += fit.Loss
 		heads++
 		if richest(of[person], sc.key) {

@@ -101,7 +101,7 @@ func untrained(people ...Person) *File {
 			if !ok {
 				continue
 			}
-			h := Head{p.Name, key.phrase, key.channel, make([]float32, n)}
+			h := Head{p.Name, p.enrolment(), key.phrase, key.channel, make([]float32, n)}
 			for i := range h.Weights {
 				h.Weights[i] = float32(math.Sin(float64(i)))
 			}

@@ -13,6 +13,7 @@ import (
 	"ksd/internal/keystroke"
 	"ksd/internal/model/base"
 	"ksd/internal/model/head"
+	"ksd/internal/model/network"
 	"ksd/internal/model/plda"
 )
 
@@ -31,7 +32,10 @@ type Verifier struct {
 
 // work is the working memory of one call of Score.
 type work struct {
-	residuals []float64 // of the typing judged, by place
+	typed     []keystroke.Stroke // the typing judged
+	strokes   []feature.Stroke
+	residuals []float64 // by place
+	plda      plda.Scratch
 	*embedding
 }
 
@@ -48,13 +52,14 @@ const newest = 30
 // NewVerifier builds a Verifier. file may be nil: then nobody has a head of their
 // own. Nor has anybody one for a phrase that the file does not have, or for a text
 // made of words; the other scorers judge there. Heads of who is not in people, or
-// no longer types their phrase, are left alone.
+// no longer types their phrase, are left alone, as are those of an enrolment that
+// was deleted and made anew under the same name.
 // A person gets templates for every channel that shows no more than the one
 // enrolled on, made of the same typings.
 func NewVerifier(people []Person, file *File) (*Verifier, error) {
 	v := &Verifier{
 		pop: feature.Default(), people: map[string]map[templateKey]*template{}, heads: map[string]map[templateKey]local{},
-		texts: map[templateKey]*plda.Text{}, plda: plda.NewModel(), places: map[string]map[keystroke.Channel]*place{},
+		texts: map[templateKey]*plda.Text{}, plda: plda.Default(), places: map[string]map[keystroke.Channel]*place{},
 	}
 	trained := headsOf(file)
 	typed := map[string]map[keystroke.Channel][]plda.Typed{}
@@ -71,39 +76,39 @@ func NewVerifier(people []Person, file *File) (*Verifier, error) {
 
 // enrol takes in what one person typed, with the heads that were trained on it,
 // and returns the summaries that package plda reads.
-func (v *Verifier) enrol(p Person, trained map[templateKey][]float32) (map[keystroke.Channel][]plda.Typed, error) {
+func (v *Verifier) enrol(p Person, trained map[templateKey]Head) (map[keystroke.Channel][]plda.Typed, error) {
 	templates, heads, typed := map[templateKey]*template{}, map[templateKey]local{}, map[keystroke.Channel][]plda.Typed{}
 	v.people[p.Name], v.heads[p.Name], v.places[p.Name] = templates, heads, map[keystroke.Channel]*place{}
-	lines := p.typed(0, len(p.Sittings))
+	lines, enrolment := p.typed(0, len(p.Sittings)), p.enrolment()
 	for _, key := range sortedKeys(lines) {
 		text := v.text(key)
 		rows := v.residualsOf(text, lines[key])
 		templates[key] = newTemplate(v.pop, lines[key])
 		typed[key.channel] = append(typed[key.channel], plda.NewTyped(text, rows))
 		v.place(p.Name, key.channel, lines[key])
-		weights, ok := trained[key]
-		if !ok {
+		h, ok := trained[key]
+		if !ok || h.Enrolment != enrolment {
 			continue
 		}
-		if want, ok := headSize(key.phrase, key.channel); !ok || len(weights) != want {
-			return nil, fmt.Errorf("%w: a head of %d weights", ErrFile, len(weights))
+		if want, ok := headSize(key.phrase, key.channel); !ok || len(h.Weights) != want {
+			return nil, fmt.Errorf("%w: a head of %d weights", ErrFile, len(h.Weights))
 		}
-		heads[key] = local{weights, head.Centre(rows)}
+		heads[key] = local{h.Weights, head.Centre(rows)}
 	}
 	return typed, nil
 }
 
-// headsOf returns the weights of a file's heads by person, phrase and channel.
-func headsOf(f *File) map[string]map[templateKey][]float32 {
-	out := map[string]map[templateKey][]float32{}
+// headsOf returns a file's heads by person, phrase and channel.
+func headsOf(f *File) map[string]map[templateKey]Head {
+	out := map[string]map[templateKey]Head{}
 	if f == nil {
 		return out
 	}
 	for _, h := range f.Heads {
 		if out[h.Person] == nil {
-			out[h.Person] = map[templateKey][]float32{}
+			out[h.Person] = map[templateKey]Head{}
 		}
-		out[h.Person][templateKey{h.Phrase, h.Channel}] = h.Weights
+		out[h.Person][templateKey{h.Phrase, h.Channel}] = h
 	}
 	return out
 }
@@ -166,28 +171,44 @@ func add(to map[templateKey][]keystroke.Line, s keystroke.Sample) {
 // its phrase already, which must be one that the person enrolled or be made of
 // words of such phrases. Errors: ErrUnenrolled, ErrPhrase, ErrUnusable.
 func (v *Verifier) Score(person string, s keystroke.Sample) (Score, error) {
-	templates, ok := v.people[person]
-	if !ok || len(templates) == 0 {
+	templates := v.people[person]
+	if len(templates) == 0 {
 		return Score{}, ErrUnenrolled
 	}
-	s, ok = seenOn(s, func(ch keystroke.Channel) bool { return knows(templates, templateKey{s.Phrase, ch}) })
+	s, ok := seenOn(s, func(ch keystroke.Channel) bool { return knows(templates, templateKey{s.Phrase, ch}) })
 	if !ok {
 		return Score{}, ErrPhrase
 	}
-	t, text := v.expected(templates, templateKey{s.Phrase, s.Channel})
-	line := s.Line()
-	if line.Text != s.Phrase {
-		return Score{}, fmt.Errorf("%w: it is another text", ErrUnusable)
-	}
-	strokes := v.pop.Extract(line)
-	distance, ok := t.distance(strokes)
-	if !ok {
-		return Score{}, fmt.Errorf("%w: too few times", ErrUnusable)
-	}
 	w := v.work.Get().(*work)
 	defer v.work.Put(w)
+	out, err := v.judge(person, s, w)
+	if err != nil {
+		return Score{}, err
+	}
+	if math.IsNaN(out.Detector) {
+		return Score{}, errTooFewTimes
+	}
+	out.LLR = fuse(s.Channel, out)
+	return out, nil
+}
+
+var errTooFewTimes = fmt.Errorf("%w: too few times", ErrUnusable)
+
+// judge asks all scorers about a sample on a channel that the person has
+// templates of. The detector may not know; the others do.
+func (v *Verifier) judge(person string, s keystroke.Sample, w *work) (Score, error) {
+	t, text := v.expected(v.people[person], templateKey{s.Phrase, s.Channel})
+	line := s.AppendLine(w.typed)
+	if w.typed = line.Strokes; line.Text != s.Phrase {
+		return Score{}, fmt.Errorf("%w: it is another text", ErrUnusable)
+	}
+	strokes := v.pop.AppendStrokes(w.strokes[:0], line)
+	w.strokes = strokes
 	w.residuals = text.Residuals(w.residuals[:0], strokes)
-	ratio, err := v.plda.LLR(v.owners[person][s.Channel], text, w.residuals)
+	if known(w.residuals) < minTimes {
+		return Score{}, errTooFewTimes
+	}
+	ratio, err := v.plda.LLR(v.owners[person][s.Channel], text, w.residuals, &w.plda)
 	if err != nil {
 		return Score{}, fmt.Errorf("%w: %w", ErrUnusable, err)
 	}
@@ -195,12 +216,25 @@ func (v *Verifier) Score(person string, s keystroke.Sample) (Score, error) {
 	if err != nil {
 		return Score{}, fmt.Errorf("%w: %w", ErrUnusable, err)
 	}
+	distance, ok := t.distance(strokes)
+	if !ok {
+		distance = math.NaN()
+	}
 	out := Score{Ratio: ratio, Base: near, Detector: distance, Beats: t.beats(line), NearCopy: t.repeated(line), TooSteady: tooSteady(v.pop, line)}
 	if h, ok := v.heads[person][templateKey{s.Phrase, s.Channel}]; ok {
 		out.Head, out.HasHead = clamp(head.Score(h.weights, h.centre, w.residuals, w.at), maxOdds), true
 	}
-	out.LLR = fuse(s.Channel, out)
 	return out, nil
+}
+
+// known counts the numbers among xs.
+func known(xs []float64) (n int) {
+	for _, x := range xs {
+		if !math.IsNaN(x) {
+			n++
+		}
+	}
+	return n
 }
 
 // expected returns what a person's typing of a text that it knows is compared
@@ -259,7 +293,7 @@ func nearCopy(a, b keystroke.Line) bool {
 	if a.Text != b.Text {
 		return false
 	}
-	var apart []time.Duration
+	apart := make([]time.Duration, 0, network.MaxLen) // on the stack
 	for i := range a.Strokes {
 		da, oka := a.DownDown(i)
 		db, okb := b.DownDown(i)
@@ -277,13 +311,14 @@ func nearCopy(a, b keystroke.Line) bool {
 // tooSteady says whether intervals are more even than hands are: a script that
 // waits the same time at every key, or in proportion to what most people take.
 func tooSteady(pop *feature.Population, l keystroke.Line) bool {
-	var times []float64
+	times, delays := make([]float64, 0, network.MaxLen), make([]float64, 0, network.MaxLen) // on the stack
 	for i := range l.Strokes {
 		if dd, ok := l.DownDown(i); ok {
-			times = append(times, feature.LogMS(dd))
+			ms := feature.LogMS(dd)
+			times, delays = append(times, ms), append(delays, ms-pop.DownDown(l.Strokes[i-1].Key, l.Strokes[i].Key).Center)
 		}
 	}
-	return len(times) >= minIntervals && (deviation(times) < steady || deviation(pop.Delays(l)) < average)
+	return len(times) >= minIntervals && (deviation(times) < steady || deviation(delays) < average)
 }
 
 // deviation returns the standard deviation of xs, which must not be empty.

@@ -297,6 +297,21 @@ func TestFuse(t *testing.T) {
 	}
 }
 
+// TestScoreAllocates nothing but the beats of the answer.
+func TestScoreAllocates(t *testing.T) {
+	people, ada, _ := enrolled(t)
+	v, w := verifier(t, people, untrained(people...)), &work{embedding: newEmbedding()} // a pool loses some of its own under the race detector
+	s := ada.types(t, phrase)
+	judge := func() {
+		if got, err := v.judge("ada", s, w); err != nil || !got.HasHead {
+			t.Fatalf("%+v, %v", got, err)
+		}
+	}
+	if n := testing.AllocsPerRun(50, judge); n > 1 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
 // BenchmarkScore is one probe of 24 keys: all scorers.
 func BenchmarkScore(b *testing.B) {
 	const text = "the quick brown fox jump"

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"errors"
 	"math"
 	"slices"
 	"strings"
@@ -15,6 +16,30 @@ import (
 // typings of it and leaves out the way into a word, where somebody who reads a
 // new text hesitates. Package plda expects that interval too, from the tempo
 // and the key pairs, and bears a slip.
+
+// ScoreAny judges a sample of whatever text: as Score does where the person
+// knows it, and otherwise by what the person does at the same keys in other
+// texts. The detector is NaN then where hardly a word was ever typed. It is
+// ErrPhrase where the person has nothing to compare with on the sample's channel.
+// The other errors are Score's.
+func (v *Verifier) ScoreAny(person string, s keystroke.Sample) (Score, error) {
+	out, err := v.Score(person, s)
+	if !errors.Is(err, ErrPhrase) {
+		return out, err
+	}
+	owners := v.owners[person]
+	s, ok := seenOn(s, func(ch keystroke.Channel) bool { return owners[ch] != nil })
+	if !ok {
+		return Score{}, ErrPhrase
+	}
+	w := v.work.Get().(*work)
+	defer v.work.Put(w)
+	if out, err = v.judge(person, s, w); err != nil {
+		return Score{}, err
+	}
+	out.LLR = free[s.Channel].llr(out)
+	return out, nil
+}
 
 // Words returns the words of phrases, each once, in the order first seen, as
 // the phrases have them. Whoever enrolled all the phrases on a channel can be
@@ -107,6 +132,9 @@ func compose(pop *feature.Population, templates map[templateKey]*template, key t
 		parts: partsOf(key.phrase, typings),
 	}
 	for _, p := range t.parts {
+		if len(p.typings) == 0 {
+			continue // of any text: nobody typed that word
+		}
 		word := newTemplate(pop, p.typings)
 		m := len(p.typings[0].Strokes)
 		for _, half := range []struct{ to, from int }{{p.at, 0}, {n + p.at, m}} {

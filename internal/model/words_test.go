@@ -3,6 +3,8 @@ package model
 import (
 	"errors"
 	"math"
+	"math/rand/v2"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -10,7 +12,6 @@ import (
 	"ksd/internal/channel"
 	"ksd/internal/feature"
 	"ksd/internal/keystroke"
-	"ksd/internal/model/plda"
 )
 
 func TestWords(t *testing.T) {
@@ -181,7 +182,7 @@ func TestScoreWordsRefused(t *testing.T) {
 	for _, s := range owner.sitting(t, 4, ships).Samples {
 		press.Samples = append(press.Samples, s.PressOnly())
 	}
-	v, err := NewVerifier([]Person{{Name: "ana", Sittings: []Sitting{owner.sitting(t, 4, apples), press}}}, nil)
+	v, err := NewVerifier([]Person{{Name: "ana", Sittings: []Sitting{owner.sitting(t, 4, apples, "we do"), press}}}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -208,9 +209,99 @@ func TestScoreWordsRefused(t *testing.T) {
 		{"upper case", "ana", sample("GREEN APPLES", keystroke.Press), ErrPhrase},
 		{"words that read otherwise", "ana", other, ErrUnusable},
 		{"too short to tell", "ana", sample("fall", keystroke.Press), ErrUnusable},
+		{"hardly more than ways into words", "ana", sample("do we do", keystroke.Press), ErrUnusable},
 		{"of both", "ana", sample(mixed, keystroke.Press), nil},
 	} {
 		if _, err := v.Score(c.person, c.s); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", c.name, err, c.want)
+		}
+	}
+}
+
+// keyHabits types any text with delays of its own for each key.
+func keyHabits(seed uint64) func(text string) keystroke.Sample {
+	rng := rand.New(rand.NewPCG(seed, 0))
+	habit := map[keystroke.Key]float64{}
+	late := func(key keystroke.Key) float64 {
+		if _, ok := habit[key]; !ok {
+			habit[key] = 0.4 * rng.NormFloat64()
+		}
+		return habit[key] + 0.1*rng.NormFloat64()
+	}
+	return func(text string) keystroke.Sample {
+		return feature.Compose(text,
+			func(_ int, prev, key keystroke.Key) float64 {
+				return feature.Default().DownDown(prev, key).Center + late(key)
+			},
+			func(_ int, _, key keystroke.Key) float64 { return feature.Default().Dwell(key).Center + late(key) })
+	}
+}
+
+// TestScoreAny knows its owner by texts of which no word was ever typed.
+func TestScoreAny(t *testing.T) {
+	owner, stranger := keyHabits(3), keyHabits(4)
+	var typed Sitting
+	for _, text := range []string{"green apples fall", "seven ships sail", "leaping gales", "a pale isle"} {
+		typed.Samples = append(typed.Samples, owner(text))
+	}
+	people := []Person{
+		{Name: "ana", Sittings: []Sitting{typed}},
+		pressOnly(Person{Name: "pia", Sittings: []Sitting{{Samples: []keystroke.Sample{owner(ships)}}}}),
+		{Name: "nobody"},
+	}
+	v := verifier(t, people, nil)
+	const text = "ripe pears fell in a pile"
+	for _, press := range []bool{false, true} {
+		var own, other float64
+		for range 10 {
+			a, b := owner(text), stranger(text)
+			if press {
+				a, b = a.PressOnly(), b.PressOnly()
+			}
+			if _, err := v.Score("ana", a); !errors.Is(err, ErrPhrase) {
+				t.Fatalf("%v, want ErrPhrase", err)
+			}
+			x, erra := v.ScoreAny("ana", a)
+			y, errb := v.ScoreAny("ana", b)
+			if erra != nil || errb != nil || x.HasHead || x.NearCopy || x.TooSteady || !math.IsNaN(x.Detector) {
+				t.Fatalf("%+v, %v, %v", x, erra, errb)
+			}
+			if want := free[a.Channel].llr(x); x.LLR != want {
+				t.Errorf("LLR %v, want %v", x.LLR, want)
+			}
+			own, other = own+x.LLR/10, other+y.LLR/10
+		}
+		if own < 1 || other > -1 {
+			t.Errorf("press %v: mean of the owner %.1f, of a stranger %.1f", press, own, other)
+		}
+	}
+	// What was typed before, whole or in words, is judged as ever.
+	for _, s := range []keystroke.Sample{owner(apples), owner("fall ships apples")} {
+		a, erra := v.Score("ana", s)
+		b, errb := v.ScoreAny("ana", s)
+		if erra != nil || errb != nil || !reflect.DeepEqual(a, b) {
+			t.Errorf("%q: %+v, %v and %+v, %v", s.Phrase, a, erra, b, errb)
+		}
+	}
+	if got, err := v.ScoreAny("ana", people[0].Sittings[0].Samples[0]); err != nil || !got.NearCopy {
+		t.Errorf("a recording: %+v, %v", got, err)
+	}
+	s := owner(text)
+	other, none := s, s
+	other.Phrase, none.Channel = "ripe pears", ""
+	for _, c := range []struct {
+		name, person string
+		s            keystroke.Sample
+		want         error
+	}{
+		{"a stranger's name", "eve", s, ErrUnenrolled},
+		{"nothing typed", "nobody", s, ErrUnenrolled},
+		{"no channel", "ana", none, ErrPhrase},
+		{"it reads otherwise", "ana", other, ErrUnusable},
+		{"too short", "ana", owner("peril").PressOnly(), ErrUnusable},
+		{"without the releases that the owner never showed", "pia", s, nil},
+	} {
+		if _, err := v.ScoreAny(c.person, c.s); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", c.name, err, c.want)
 		}
 	}
@@ -294,6 +385,7 @@ func TestAtLeast(t *testing.T) {
 	}
 }
 
+// BenchmarkScoreWords has a new text each time.
 func BenchmarkScoreWords(b *testing.B) {
 	owner := newTypist(3, 1)
 	phrases := []string{apples, ships, "cold water on the stones", "another hand on the rope", "we count on quiet roads"}
@@ -302,15 +394,19 @@ func BenchmarkScoreWords(b *testing.B) {
 		b.Fatal(err)
 	}
 	words := Words(phrases)
-	s := owner.types(b, strings.Join(words[:4], " "))
-	for _, one := range []struct {
-		name string
-		s    keystroke.Sample
-	}{{"full", s}, {"press", s.PressOnly()}} {
-		b.Run(one.name, func(b *testing.B) {
-			for b.Loop() {
-				v.plda = plda.NewModel() // a text is never asked for twice
-				if _, err := v.Score("ana", one.s); err != nil {
+	samples := make([]keystroke.Sample, 400) // more than are kept ready
+	for i := range samples {
+		owner.rng.Shuffle(len(words), func(i, j int) { words[i], words[j] = words[j], words[i] })
+		samples[i] = owner.types(b, strings.Join(words[:4], " "))
+	}
+	for _, ch := range []keystroke.Channel{keystroke.Full, keystroke.Press} {
+		b.Run(string(ch), func(b *testing.B) {
+			for i := 0; b.Loop(); i++ {
+				s := samples[i%len(samples)]
+				if ch == keystroke.Press {
+					s = s.PressOnly()
+				}
+				if _, err := v.Score("ana", s); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -3,6 +3,7 @@ package plda
 import (
 	"math"
 	"slices"
+	"sync/atomic"
 
 	"ksd/internal/feature"
 )
@@ -65,6 +66,7 @@ type Owner struct {
 	noise      [][]float64    // by typed: the person's own variance by place
 	steady     float64        // standard deviation over the usual one, over all places
 	structure  string
+	white      atomic.Pointer[[kinds][]float64] // see whitened
 }
 
 const (

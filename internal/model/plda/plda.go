@@ -29,14 +29,18 @@ import "sync"
 // freedom of Student's t. Chosen on CMU among 3, 4 and 7.
 const freedom = 4.0
 
-// Model scores. It is safe for concurrent use.
+// Model scores. It keeps ready what it was last asked for, by the texts that it
+// hangs on, so that one serves whoever types them, and bounds what that takes. It
+// is safe for concurrent use.
 type Model struct {
-	mu      sync.Mutex
-	known   map[structure]*posterior
-	scratch sync.Pool
+	known      *recent[string, *knowledge]
+	posteriors *recent[structure, *posterior]
 }
 
-// NewModel returns a Model that has prepared nothing yet.
+// NewModel returns a Model that has nothing ready yet.
 func NewModel() *Model {
-	return &Model{known: map[structure]*posterior{}, scratch: sync.Pool{New: func() any { return new(scratch) }}}
+	return &Model{newRecent[string, *knowledge](knowledgeRoom), newRecent[structure, *posterior](posteriorRoom)}
 }
+
+// Default returns the Model that all share: nothing that it keeps is of a person.
+var Default = sync.OnceValue(NewModel)

@@ -1,6 +1,7 @@
 package plda
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -29,7 +30,7 @@ func person(rng *rand.Rand, text *Text, typings int, at, sd float64) [][]float64
 
 func score(t *testing.T, m *Model, o *Owner, text *Text, x []float64) float64 {
 	t.Helper()
-	llr, err := m.LLR(o, text, x)
+	llr, err := m.LLR(o, text, x, new(Scratch))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,17 +98,34 @@ func TestLLROfHoles(t *testing.T) {
 // covariance of everything by an inverse.
 func TestAgainstJoint(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 6))
-	known, text := NewText("hello you", true), NewText("you hello", true)
-	rows := person(rng, known, 4, 0.3, 0.4)
-	o := NewOwner([]Typed{NewTyped(known, rows)}, nil)
+	text := NewText("you hello", true)
+	first, second := NewText("hello you", true), NewText("quick", true) // of which no movement is in text
+	typed := []Typed{NewTyped(first, person(rng, first, 4, 0.3, 0.4)), NewTyped(second, person(rng, second, 2, 0.3, 0.4))}
+	o := NewOwner(typed, nil)
 	x := person(rng, text, 1, 0, 1)[0]
 
-	n, k := text.Len(), known.Len()
+	type source struct {
+		place
+		typed int
+	}
+	var known []source
+	var centres []float64
+	for i, one := range typed {
+		for k, p := range one.text.places {
+			known, centres = append(known, source{p, i}), append(centres, one.centre[k])
+		}
+	}
+	n, k := text.Len(), len(known)
 	kk, xk, prior, typing := mat.NewDense(k, k, nil), mat.NewDense(n, k, nil), mat.NewDense(n, n, nil), mat.NewDense(n, n, nil)
 	kk.Apply(func(i, j int, _ float64) float64 {
-		return between(known.places[i], known.places[j]) + within(known.places[i], known.places[j])/4
+		a, b := known[i], known[j]
+		c := between(a.place, b.place)
+		if a.typed == b.typed && a.dwell == b.dwell { // what both kinds share is left out
+			c += within(a.place, b.place) / float64(typed[a.typed].typings)
+		}
+		return c
 	}, kk)
-	xk.Apply(func(i, j int, _ float64) float64 { return between(text.places[i], known.places[j]) }, xk)
+	xk.Apply(func(i, j int, _ float64) float64 { return between(text.places[i], known[j].place) }, xk)
 	prior.Apply(func(i, j int, _ float64) float64 { return between(text.places[i], text.places[j]) }, prior)
 	typing.Apply(func(i, j int, _ float64) float64 { return within(text.places[i], text.places[j]) }, typing)
 	var inverse, gain, mean, taken, own, anybody mat.Dense
@@ -115,13 +133,13 @@ func TestAgainstJoint(t *testing.T) {
 		t.Fatal(err)
 	}
 	gain.Mul(xk, &inverse)
-	mean.Mul(&gain, mat.NewVecDense(k, o.typed[0].centre))
+	mean.Mul(&gain, mat.NewVecDense(k, centres))
 	taken.Mul(&gain, xk.T())
 	own.Sub(prior, &taken)
 	// A movement is as steady as where it was typed, others as all are.
 	typedAt := []int{-1, 7, 8, -1, -1, 1, 2, 3, 4}
 	steady := func(i int) float64 {
-		for k, q := range known.places {
+		for k, q := range typed[0].text.places {
 			if p := text.places[i]; q.dwell == p.dwell && q.at == typedAt[p.at] {
 				return math.Sqrt(o.noise[0][k] / usualNoise(q))
 			}
@@ -134,6 +152,22 @@ func TestAgainstJoint(t *testing.T) {
 	want := logT(t, &own, x, &mean) - logT(t, &anybody, x, zero)
 	if got := score(t, NewModel(), o, text, x); math.Abs(got-want) > 1e-3 { // the ridge
 		t.Errorf("%v, want %v", got, want)
+	}
+}
+
+// TestStructures: who typed the same, but for holes or how often, is told apart.
+func TestStructures(t *testing.T) {
+	rng := rand.New(rand.NewPCG(21, 22))
+	text := NewText("one and the same", true)
+	rows := person(rng, text, 6, 0, 0.5)
+	holes := [][]float64{slices.Clone(rows[0]), slices.Clone(rows[1])}
+	holes[0][3], holes[1][3] = math.NaN(), math.NaN()
+	m := NewModel()
+	for i, typings := range [][][]float64{rows[:5], rows[:2], holes, rows[:5]} {
+		o := NewOwner([]Typed{NewTyped(text, typings)}, nil)
+		if got, want := score(t, m, o, text, rows[5]), score(t, NewModel(), o, text, rows[5]); got != want {
+			t.Errorf("owner %d: %v after the others, %v alone", i, got, want)
+		}
 	}
 }
 
@@ -319,12 +353,13 @@ func TestLLRAllocatesNothing(t *testing.T) {
 	text := NewText("united states of america", true)
 	rows := person(rng, text, 6, 0, 0.5)
 	o, m := NewOwner([]Typed{NewTyped(text, rows[:5])}, nil), NewModel()
-	p, err := m.posterior(o, text)
-	if err != nil {
-		t.Fatal(err)
+	var s Scratch
+	score := func() {
+		if _, err := m.LLR(o, text, rows[5], &s); err != nil {
+			t.Fatal(err)
+		}
 	}
-	var s scratch // of one caller: a pool loses some of its own under the race detector
-	if n := testing.AllocsPerRun(100, func() { _, _ = p.llr(o, text, rows[5], &s) }); n != 0 {
+	if n := testing.AllocsPerRun(100, score); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }
@@ -339,15 +374,56 @@ func BenchmarkLLR(b *testing.B) {
 	}
 	o, text := NewOwner(typed, nil), NewText(phrases[0], true)
 	x := person(rng, text, 1, 0, 0.5)[0]
+	var s Scratch
 	b.Run("prepared", func(b *testing.B) {
 		m := NewModel()
 		for b.Loop() {
-			_, _ = m.LLR(o, text, x)
+			_, _ = m.LLR(o, text, x, &s)
 		}
 	})
 	b.Run("fresh", func(b *testing.B) {
 		for b.Loop() {
-			_, _ = NewModel().LLR(o, text, x)
+			_, _ = NewModel().LLR(o, text, x, &s)
 		}
 	})
+}
+
+// BenchmarkFreeText asks of somebody who typed ten sentences once each for one
+// more.
+func BenchmarkFreeText(b *testing.B) {
+	for _, full := range []bool{false, true} {
+		rng := rand.New(rand.NewPCG(17, 18))
+		sentence := func() *Text {
+			letters := make([]rune, 48)
+			for i := range letters {
+				letters[i] = []rune("etaoinshrdlu etaon et ")[rng.IntN(22)]
+			}
+			return NewText(string(letters), full)
+		}
+		var typed []Typed
+		for range 10 {
+			text := sentence()
+			typed = append(typed, NewTyped(text, person(rng, text, 1, 0, 0.5)))
+		}
+		o, text := NewOwner(typed, nil), sentence()
+		x := person(rng, text, 1, 0, 0.5)[0]
+		m, s := NewModel(), Scratch{}
+		b.Run(fmt.Sprintf("full %v/fresh", full), func(b *testing.B) {
+			for b.Loop() {
+				_, _ = NewModel().LLR(o, text, x, &s)
+			}
+		})
+		b.Run(fmt.Sprintf("full %v/new text", full), func(b *testing.B) {
+			for b.Loop() {
+				m.posteriors = newRecent[structure, *posterior](0)
+				_, _ = m.LLR(o, text, x, &s)
+			}
+		})
+		b.Run(fmt.Sprintf("full %v/same text", full), func(b *testing.B) {
+			m.posteriors = newRecent[structure, *posterior](posteriorRoom)
+			for b.Loop() {
+				_, _ = m.LLR(o, text, x, &s)
+			}
+		})
+	}
 }

@@ -12,7 +12,9 @@ import (
 type Text struct {
 	name   string
 	full   bool
-	places []place
+	places []place // intervals, then dwells
+
+	intervals int // how many of them
 }
 
 // place is a time and the keys around it.
@@ -20,6 +22,14 @@ type place struct {
 	dwell bool
 	at    int // of the key in the text
 	keys  []keystroke.Key
+}
+
+// kind is 0 for intervals and 1 for dwells.
+func (p place) kind() int {
+	if p.dwell {
+		return 1
+	}
+	return 0
 }
 
 // NewText returns the places of a text: the press-press times of all keys but
@@ -33,6 +43,7 @@ func NewText(text string, full bool) *Text {
 	for i := 1; i < len(keys); i++ {
 		t.places = append(t.places, place{false, i, keys})
 	}
+	t.intervals = len(t.places)
 	for i := 0; full && i < len(keys); i++ {
 		t.places = append(t.places, place{true, i, keys})
 	}

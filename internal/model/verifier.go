@@ -11,7 +11,6 @@ import (
 
 	"ksd/internal/feature"
 	"ksd/internal/keystroke"
-	"ksd/internal/model/base"
 	"ksd/internal/model/head"
 	"ksd/internal/model/network"
 	"ksd/internal/model/plda"
@@ -21,12 +20,11 @@ import (
 // file change.
 type Verifier struct {
 	pop    *feature.Population
-	people map[string]map[templateKey]*template
-	owners map[string]map[keystroke.Channel]*plda.Owner
+	people map[string]owner
 	texts  map[templateKey]*plda.Text
+	here   map[keystroke.Channel]plda.Backgrounds
 	plda   *plda.Model
-	places map[string]map[keystroke.Channel]*place
-	heads  map[string]map[templateKey]local
+	ready  ready
 	work   sync.Pool // of *work
 }
 
@@ -37,12 +35,6 @@ type work struct {
 	residuals []float64 // by place
 	plda      plda.Scratch
 	*embedding
-}
-
-// local is a trained head and what it holds a typing against.
-type local struct {
-	weights []float32
-	centre  []float64
 }
 
 // newest is how many typings of a phrase count, the newest: older ones are of
@@ -58,44 +50,36 @@ const newest = 30
 // enrolled on, made of the same typings.
 func NewVerifier(people []Person, file *File) (*Verifier, error) {
 	v := &Verifier{
-		pop: feature.Default(), people: map[string]map[templateKey]*template{}, heads: map[string]map[templateKey]local{},
-		texts: map[templateKey]*plda.Text{}, plda: plda.Default(), places: map[string]map[keystroke.Channel]*place{},
+		pop: feature.Default(), people: map[string]owner{}, here: map[keystroke.Channel]plda.Backgrounds{},
+		texts: map[templateKey]*plda.Text{}, plda: plda.Default(),
 	}
 	trained := headsOf(file)
-	typed := map[string]map[keystroke.Channel][]plda.Typed{}
-	for _, p := range people {
-		var err error
-		if typed[p.Name], err = v.enrol(p, trained[p.Name]); err != nil {
+	byName := func(a, b Person) int { return cmp.Compare(a.Name, b.Name) } // sums hang on the order
+	for _, p := range slices.SortedFunc(slices.Values(people), byName) {
+		if err := v.enrol(p, trained[p.Name]); err != nil {
 			return nil, err
 		}
 	}
-	v.meet(typed)
 	v.work.New = func() any { return &work{embedding: newEmbedding()} }
 	return v, nil
 }
 
-// enrol takes in what one person typed, with the heads that were trained on it,
-// and returns the summaries that package plda reads.
-func (v *Verifier) enrol(p Person, trained map[templateKey]Head) (map[keystroke.Channel][]plda.Typed, error) {
-	templates, heads, typed := map[templateKey]*template{}, map[templateKey]local{}, map[keystroke.Channel][]plda.Typed{}
-	v.people[p.Name], v.heads[p.Name], v.places[p.Name] = templates, heads, map[keystroke.Channel]*place{}
-	lines, enrolment := p.typed(0, len(p.Sittings)), p.enrolment()
-	for _, key := range sortedKeys(lines) {
-		text := v.text(key)
-		rows := v.residualsOf(text, lines[key])
-		templates[key] = newTemplate(v.pop, lines[key])
-		typed[key.channel] = append(typed[key.channel], plda.NewTyped(text, rows))
-		v.place(p.Name, key.channel, lines[key])
-		h, ok := trained[key]
-		if !ok || h.Enrolment != enrolment {
-			continue
-		}
-		if want, ok := headSize(key.phrase, key.channel); !ok || len(h.Weights) != want {
-			return nil, fmt.Errorf("%w: a head of %d weights", ErrFile, len(h.Weights))
-		}
-		heads[key] = local{h.Weights, head.Centre(rows)}
+// enrol takes in what one person typed, with the heads that were trained on it.
+// What others here are to know of it is added up; the rest is worked out again
+// when it is asked for.
+func (v *Verifier) enrol(p Person, trained map[templateKey]Head) error {
+	_, typed, err := v.standardOf(p, trained)
+	if err != nil {
+		return err
 	}
-	return typed, nil
+	for ch, ts := range typed {
+		if v.here[ch] == nil {
+			v.here[ch] = plda.Backgrounds{}
+		}
+		v.here[ch].Add(ts)
+	}
+	v.people[p.Name] = owner{pack(p), trained}
+	return nil
 }
 
 // headsOf returns a file's heads by person, phrase and channel.
@@ -139,26 +123,6 @@ func (v *Verifier) residualsOf(text *plda.Text, lines []keystroke.Line) [][]floa
 	return rows
 }
 
-// meet makes owners of people, each against the background of the others.
-func (v *Verifier) meet(typed map[string]map[keystroke.Channel][]plda.Typed) {
-	here := map[keystroke.Channel]plda.Backgrounds{}
-	for _, person := range slices.Sorted(maps.Keys(typed)) {
-		for ch, ts := range typed[person] {
-			if here[ch] == nil {
-				here[ch] = plda.Backgrounds{}
-			}
-			here[ch].Add(ts)
-		}
-	}
-	v.owners = map[string]map[keystroke.Channel]*plda.Owner{}
-	for person, channels := range typed {
-		v.owners[person] = map[keystroke.Channel]*plda.Owner{}
-		for ch, ts := range channels {
-			v.owners[person][ch] = plda.NewOwner(ts, here[ch])
-		}
-	}
-}
-
 func add(to map[templateKey][]keystroke.Line, s keystroke.Sample) {
 	l := s.Line()
 	if l.Text == s.Phrase && len(l.Strokes) > 0 {
@@ -171,17 +135,17 @@ func add(to map[templateKey][]keystroke.Line, s keystroke.Sample) {
 // its phrase already, which must be one that the person enrolled or be made of
 // words of such phrases. Errors: ErrUnenrolled, ErrPhrase, ErrUnusable.
 func (v *Verifier) Score(person string, s keystroke.Sample) (Score, error) {
-	templates := v.people[person]
-	if len(templates) == 0 {
-		return Score{}, ErrUnenrolled
+	own, err := v.standard(person)
+	if err != nil {
+		return Score{}, err
 	}
-	s, ok := seenOn(s, func(ch keystroke.Channel) bool { return knows(templates, templateKey{s.Phrase, ch}) })
+	s, ok := seenOn(s, func(ch keystroke.Channel) bool { return knows(own.templates, templateKey{s.Phrase, ch}) })
 	if !ok {
 		return Score{}, ErrPhrase
 	}
 	w := v.work.Get().(*work)
 	defer v.work.Put(w)
-	out, err := v.judge(person, s, w)
+	out, err := v.judge(own, s, w)
 	if err != nil {
 		return Score{}, err
 	}
@@ -196,8 +160,8 @@ var errTooFewTimes = fmt.Errorf("%w: too few times", ErrUnusable)
 
 // judge asks all scorers about a sample on a channel that the person has
 // templates of. The detector may not know; the others do.
-func (v *Verifier) judge(person string, s keystroke.Sample, w *work) (Score, error) {
-	t, text := v.expected(v.people[person], templateKey{s.Phrase, s.Channel})
+func (v *Verifier) judge(own *standard, s keystroke.Sample, w *work) (Score, error) {
+	t, text := v.expected(own.templates, templateKey{s.Phrase, s.Channel})
 	line := s.AppendLine(w.typed)
 	if w.typed = line.Strokes; line.Text != s.Phrase {
 		return Score{}, fmt.Errorf("%w: it is another text", ErrUnusable)
@@ -208,11 +172,11 @@ func (v *Verifier) judge(person string, s keystroke.Sample, w *work) (Score, err
 	if known(w.residuals) < minTimes {
 		return Score{}, errTooFewTimes
 	}
-	ratio, err := v.plda.LLR(v.owners[person][s.Channel], text, w.residuals, &w.plda)
+	ratio, err := v.plda.LLR(own.owners[s.Channel], text, w.residuals, &w.plda)
 	if err != nil {
 		return Score{}, fmt.Errorf("%w: %w", ErrUnusable, err)
 	}
-	near, err := v.places[person][s.Channel].ratio(v.pop, strokes, w.embedding)
+	near, err := own.places[s.Channel].ratio(v.pop, strokes, w.embedding)
 	if err != nil {
 		return Score{}, fmt.Errorf("%w: %w", ErrUnusable, err)
 	}
@@ -221,7 +185,7 @@ func (v *Verifier) judge(person string, s keystroke.Sample, w *work) (Score, err
 		distance = math.NaN()
 	}
 	out := Score{Ratio: ratio, Base: near, Detector: distance, Beats: t.beats(line), NearCopy: t.repeated(line), TooSteady: tooSteady(v.pop, line)}
-	if h, ok := v.heads[person][templateKey{s.Phrase, s.Channel}]; ok {
+	if h, ok := own.heads[templateKey{s.Phrase, s.Channel}]; ok {
 		out.Head, out.HasHead = clamp(head.Score(h.weights, h.centre, w.residuals, w.at), maxOdds), true
 	}
 	return out, nil
@@ -244,20 +208,6 @@ func (v *Verifier) expected(templates map[templateKey]*template, key templateKey
 		return t, v.texts[key]
 	}
 	return compose(v.pop, templates, key), plda.NewText(key.phrase, key.channel == keystroke.Full)
-}
-
-// place adds lines to what a person's place is worked out from.
-func (v *Verifier) place(person string, ch keystroke.Channel, lines []keystroke.Line) {
-	space, ok := base.Default().Space(ch)
-	if !ok {
-		return // Sample.Check knows no such channel
-	}
-	p := v.places[person][ch]
-	if p == nil {
-		p = &place{space: space}
-		v.places[person][ch] = p
-	}
-	p.lines = append(p.lines, lines...)
 }
 
 const (

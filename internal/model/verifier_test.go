@@ -135,7 +135,11 @@ func TestPressFromFull(t *testing.T) {
 	both := people[0]
 	both.Sittings = append(slices.Clone(both.Sittings), pressOnly(Person{Sittings: []Sitting{ada.sitting(t, 2, phrase)}}).Sittings...)
 	key := templateKey{phrase, keystroke.Press}
-	if n := len(verifier(t, []Person{both}, nil).people["ada"][key].typings); n != 10 {
+	own, err := verifier(t, []Person{both}, nil).standard("ada")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(own.templates[key].typings); n != 10 {
 		t.Errorf("%d typings, want 8 derived and 2 as they came", n)
 	}
 }
@@ -302,8 +306,12 @@ func TestScoreAllocates(t *testing.T) {
 	people, ada, _ := enrolled(t)
 	v, w := verifier(t, people, untrained(people...)), &work{embedding: newEmbedding()} // a pool loses some of its own under the race detector
 	s := ada.types(t, phrase)
+	own, err := v.standard("ada")
+	if err != nil {
+		t.Fatal(err)
+	}
 	judge := func() {
-		if got, err := v.judge("ada", s, w); err != nil || !got.HasHead {
+		if got, err := v.judge(own, s, w); err != nil || !got.HasHead {
 			t.Fatalf("%+v, %v", got, err)
 		}
 	}

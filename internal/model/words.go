@@ -27,14 +27,17 @@ func (v *Verifier) ScoreAny(person string, s keystroke.Sample) (Score, error) {
 	if !errors.Is(err, ErrPhrase) {
 		return out, err
 	}
-	owners := v.owners[person]
-	s, ok := seenOn(s, func(ch keystroke.Channel) bool { return owners[ch] != nil })
+	own, err := v.standard(person)
+	if err != nil {
+		return Score{}, err
+	}
+	s, ok := seenOn(s, func(ch keystroke.Channel) bool { return own.owners[ch] != nil })
 	if !ok {
 		return Score{}, ErrPhrase
 	}
 	w := v.work.Get().(*work)
 	defer v.work.Put(w)
-	if out, err = v.judge(person, s, w); err != nil {
+	if out, err = v.judge(own, s, w); err != nil {
 		return Score{}, err
 	}
 	out.LLR = free[s.Channel].llr(out)

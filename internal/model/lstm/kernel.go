@@ -16,9 +16,10 @@ type kernels struct {
 	addScaled func(c, b []float32, p float32)
 	step      func(gates, before, cell, squashed, state []float32)
 	stepBack  func(gates, before, squashed, dcell, dstate []float32)
+	affine    func(dst, x, weights []float32)
 }
 
-var portable = kernels{"go/2", productPortable, addScaledPortable, stepPortable, stepBackPortable}
+var portable = kernels{"go/2", productPortable, addScaledPortable, stepPortable, stepBackPortable, affinePortable}
 
 // Matrices are row-major slices. Products add to what is there.
 
@@ -44,6 +45,11 @@ func step(gates, before, cell, squashed, state []float32) {
 func stepBack(gates, before, squashed, dcell, dstate []float32) {
 	active.stepBack(gates, before, squashed, dcell, dstate)
 }
+
+// Affine writes x·W + b to dst, for the dense layers after an LSTM. weights is W,
+// len(x) rows by len(dst) columns, then b. The rows are added one after the other,
+// each product rounded first, so that all kernels give the same bits.
+func Affine(dst, x, weights []float32) { active.affine(dst, x, weights) }
 
 // transpose writes aᵀ to dst: a is m×n.
 func transpose(dst, a []float32, m, n int) {

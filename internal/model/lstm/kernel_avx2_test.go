@@ -96,6 +96,25 @@ func TestAddScaledAVX2(t *testing.T) {
 	}
 }
 
+// TestAffineAVX2 asks for the same bits: a base network trained with one kernel
+// is to be made again with it, see Affine.
+func TestAffineAVX2(t *testing.T) {
+	needAVX2(t)
+	rng := rand.New(rand.NewPCG(9, 10))
+	for _, rows := range []int{0, 1, 2, 33, 144} {
+		for _, columns := range []int{0, 1, 8, 31, 32, 40, 64, 96} {
+			what := fmt.Sprintf("%d by %d", rows, columns)
+			x, w, dst := normal(rng, rows), normal(rng, (rows+1)*columns), normal(rng, columns)
+			want, got := slices.Clone(dst), fenced(t, what, dst)
+			portable.affine(want, x, w)
+			avx2.affine(got, x, w)
+			if !slices.Equal(got, want) {
+				t.Errorf("%s: %v, the portable kernel has %v", what, got, want)
+			}
+		}
+	}
+}
+
 func TestStepAVX2(t *testing.T) {
 	needAVX2(t)
 	rng := rand.New(rand.NewPCG(7, 8))

@@ -269,6 +269,31 @@ func TestActivations(t *testing.T) {
 	}
 }
 
+func TestAffine(t *testing.T) {
+	rng := rand.New(rand.NewPCG(11, 12))
+	for _, rows := range []int{0, 1, 5, 144} {
+		for _, columns := range []int{0, 1, 20, 32, 96} {
+			x, w := make([]float32, rows), make([]float32, (rows+1)*columns)
+			for _, v := range [][]float32{x, w} {
+				for i := range v {
+					v[i] = float32(rng.NormFloat64())
+				}
+			}
+			got := make([]float32, columns)
+			for range 2 { // what was there does not count
+				Affine(got, x, w)
+			}
+			for j, y := range got {
+				want := float64(w[rows*columns+j])
+				for i := range x {
+					want += float64(x[i]) * float64(w[i*columns+j])
+				}
+				near(t, fmt.Sprintf("%d by %d, [%d]", rows, columns, j), float64(y), want, 1e-5)
+			}
+		}
+	}
+}
+
 func TestRunAllocatesNothing(t *testing.T) {
 	for _, s := range shapes {
 		p := newProblem(s)

@@ -100,3 +100,14 @@ func addScaledPortable(c, b []float32, p float32) {
 		c[j] += p * b[j]
 	}
 }
+
+func affinePortable(dst, x, weights []float32) {
+	n := len(dst)
+	copy(dst, weights[len(x)*n:])
+	for i, v := range x {
+		row := weights[i*n : (i+1)*n]
+		for j := range dst {
+			dst[j] += float32(v * row[j]) // rounded: Go may not fuse it with the sum
+		}
+	}
+}

@@ -222,3 +222,32 @@ func addScaledAVX2(c, b []float32, p float32) {
 	done := len(from) * lanes
 	addScaledPortable(c[done:], b[done:], p)
 }
+
+// affineAVX2 is affinePortable in strips of 32 columns. Where their number is not
+// a multiple of 32 it leaves them to it.
+func affineAVX2(dst, x, weights []float32) {
+	const strip = 4
+	if len(dst)%(strip*lanes) != 0 {
+		affinePortable(dst, x, weights)
+		return
+	}
+	to, w := octets(dst), octets(weights[:(len(x)+1)*len(dst)])
+	for j := 0; j < len(to); j += strip {
+		b := w[len(x)*len(to)+j:][:strip]
+		c0, c1 := archsimd.LoadFloat32x8(&b[0]), archsimd.LoadFloat32x8(&b[1])
+		c2, c3 := archsimd.LoadFloat32x8(&b[2]), archsimd.LoadFloat32x8(&b[3])
+		for i, p := range x {
+			row, v := w[i*len(to)+j:][:strip], archsimd.BroadcastFloat32x8(p)
+			c0 = c0.Add(v.Mul(archsimd.LoadFloat32x8(&row[0])))
+			c1 = c1.Add(v.Mul(archsimd.LoadFloat32x8(&row[1])))
+			c2 = c2.Add(v.Mul(archsimd.LoadFloat32x8(&row[2])))
+			c3 = c3.Add(v.Mul(archsimd.LoadFloat32x8(&row[3])))
+		}
+		t := to[j:][:strip]
+		c0.Store(&t[0])
+		c1.Store(&t[1])
+		c2.Store(&t[2])
+		c3.Store(&t[3])
+	}
+	archsimd.ClearAVXUpperBits()
+}

@@ -102,28 +102,15 @@ func (n *Network) Logits(dst []float32, in Sequence, s *Scratch) error {
 	for i, l := range n.layers() {
 		l.shape.Run(s.states[i*h:(i+1)*h], in, n.tables[i], l.weights, s.lstm)
 	}
-	affine(s.dense, s.states, n.weights.Dense)
+	lstm.Affine(s.dense, s.states, n.weights.Dense)
 	for i, x := range s.dense {
 		s.dense[i] = max(x, 0)
 	}
-	affine(dst, s.dense, n.weights.Output)
+	lstm.Affine(dst, s.dense, n.weights.Output)
 	if i := notFinite(dst); i >= 0 {
 		return fmt.Errorf("%w: logit %d is %v", ErrOverflow, i, dst[i])
 	}
 	return nil
-}
-
-// affine writes x·W + b to dst; weights is W, len(x) rows by len(dst) columns,
-// then b.
-func affine(dst, x, weights []float32) {
-	n := len(dst)
-	copy(dst, weights[len(x)*n:])
-	for i, v := range x {
-		row := weights[i*n : (i+1)*n]
-		for j := range dst {
-			dst[j] += v * row[j]
-		}
-	}
 }
 
 // LogProbability is the natural logarithm of the softmax of one class.

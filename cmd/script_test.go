@@ -36,7 +36,7 @@ import (
 )
 
 // programs are what the scripts run.
-var programs = []string{"ksdd", "ksd-enroll", "ksdctl", "ksd-try"}
+var programs = []string{"ksdd", "ksd-enroll", "ksd-login", "ksdctl", "ksd-try"}
 
 // build builds the programs and returns their folder.
 func build(t *testing.T) string {

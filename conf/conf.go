@@ -33,6 +33,8 @@ type Config struct {
 	Challenge Challenge
 	Policy    Policy
 	Lockout   Lockout
+	Login     Login
+	SSHD      SSHD
 	Adapt     Adapt
 	Training  Training
 	Audit     Audit
@@ -86,6 +88,26 @@ type Lockout struct {
 	Longest        time.Duration // the longest wait
 	Forget         time.Duration // quiet time after which refusals no longer count
 }
+
+// Login says what becomes of attempts without a terminal, and what ksd-login
+// goes by.
+type Login struct {
+	NonInteractive NonInteractive
+	Groups         []string // whose members may, where NonInteractive is Groups
+	Shell          string   // path of the shell behind ksd-login, absolute
+	Breakglass     []string // accounts that ksd-login lets in while nobody listens at login.sock
+}
+
+// NonInteractive is who may do without typing where there is no terminal to type
+// at. The zero value is nobody.
+type NonInteractive string
+
+// Who may.
+const (
+	Deny   NonInteractive = "deny"   // nobody
+	Allow  NonInteractive = "allow"  // everybody
+	Groups NonInteractive = "groups" // the members of Login.Groups
+)
 
 // Adapt says whether and how templates follow their owners' hands.
 type Adapt struct {
@@ -158,7 +180,7 @@ func (f *file) keys(c *Config) {
 	f.level("daemon.log_level", &c.Daemon.LogLevel)
 
 	f.phrases("challenge.phrases", &c.Challenge.Phrases)
-	f.kind("challenge.kind", &c.Challenge.Kind)
+	oneOf(f, "challenge.kind", &c.Challenge.Kind, "a kind", Phrases, Words)
 	integer(f, "challenge.shortest", &c.Challenge.Shortest, minPhrase, maxPhrase)
 	integer(f, "challenge.longest", &c.Challenge.Longest, minPhrase, maxPhrase)
 	integer(f, "challenge.typings", &c.Challenge.Typings, 3, 20)
@@ -179,6 +201,13 @@ func (f *file) keys(c *Config) {
 	f.duration("lockout.first", &c.Lockout.First, time.Second, time.Hour)
 	f.duration("lockout.longest", &c.Lockout.Longest, time.Second, 24*time.Hour)
 	f.duration("lockout.forget", &c.Lockout.Forget, time.Second, 7*24*time.Hour)
+
+	oneOf(f, "login.noninteractive", &c.Login.NonInteractive, "a rule", Deny, Allow, Groups)
+	f.names("login.groups", &c.Login.Groups, "group")
+	f.path("login.shell", &c.Login.Shell, 4000)
+	f.names("login.breakglass", &c.Login.Breakglass, "account")
+
+	f.sshd(&c.SSHD)
 
 	f.boolean("adapt.enabled", &c.Adapt.Enabled)
 	integer(f, "adapt.window", &c.Adapt.Window, 1, 50)
@@ -206,6 +235,8 @@ func (f *file) relations(c *Config) {
 		"lockout.longest", "lockout.first", "longest not shorter than first")
 	f.relation(c.Lockout.Forget >= c.Lockout.Longest,
 		"lockout.forget", "lockout.longest", "forget not shorter than longest, so that waiting is not forgetting")
+	f.relation(c.Login.NonInteractive != Groups || len(c.Login.Groups) > 0,
+		"login.noninteractive", "login.groups", "at least one group, so that somebody is meant")
 	f.relation(c.Adapt.PerWeek <= c.Adapt.Window,
 		"adapt.per_week", "adapt.window", "per_week at most window, so that the window remembers a week")
 }

@@ -97,6 +97,57 @@ var bad = []struct {
 	{"longest", "[lockout]\nlongest = \"25h\"\n", []string{"2 lockout.longest"}, `"24h"`},
 	{"settle", "[training]\nsettle = \"61m\"\n", []string{"2 training.settle"}, `"0s" to "1h"`},
 	{"impostors", "[training]\nimpostors = 0.0\n", []string{"2 training.impostors"}, "0.1 to 100"},
+	{"rule", "[login]\nnoninteractive = \"maybe\"\n", []string{"2 login.noninteractive"}, `"deny", "allow" or "groups"`},
+	{"no rule", "[login]\nnoninteractive = \"\"\n", []string{"2 login.noninteractive"}, `"deny"`},
+	{"rule in capitals", "[login]\nnoninteractive = \"Allow\"\n", []string{"2 login.noninteractive"}, `"allow"`},
+	{"yes for a rule", "[login]\nnoninteractive = true\n", []string{"2 login.noninteractive"}, `"allow"`},
+	{"text for groups", "[login]\ngroups = \"wheel\"\n", []string{"2 login.groups"}, "up to 32"},
+	{"numbers for groups", "[login]\n\ngroups = [10]\n", []string{"3 login.groups"}, "up to 32"},
+	{"group without a name", "[login]\ngroups = [\"wheel\", \"\"]\n", []string{"2 login.groups"}, "group 2"},
+	{"group with a colon", "[login]\ngroups = [\"wheel:x\"]\n", []string{"2 login.groups"}, "printable"},
+	{"two groups in one", "[login]\ngroups = [\"wheel,ana\"]\n", []string{"2 login.groups"}, "printable"},
+	{"space around a group", "[login]\ngroups = [\"wheel \"]\n", []string{"2 login.groups"}, "printable"},
+	{"escape in a group", "[login]\ngroups = [\"\\u001b[2J\"]\n", []string{"2 login.groups"}, "printable"},
+	{"long group", "[login]\ngroups = [\"" + strings.Repeat("x", 257) + "\"]\n", []string{"2 login.groups"}, "256"},
+	{"a group twice", "[login]\ngroups = [\"wheel\", \"wheel\"]\n", []string{"2 login.groups"}, "different"},
+	{"too many groups", "[login]\ngroups = [" + strings.Repeat(`"wheel",`, 33) + "]\n", []string{"2 login.groups"}, "there are 33"},
+	{"shell by its name", "[login]\nshell = \"zsh\"\n", []string{"2 login.shell"}, "absolute"},
+	{"no shell", "[login]\nshell = \"\"\n", []string{"2 login.shell"}, "absolute"},
+	{"yes for accounts", "[login]\nbreakglass = true\n", []string{"2 login.breakglass"}, "names of accounts"},
+	{"account with a colon", "[login]\nbreakglass = [\"root:x\"]\n", []string{"2 login.breakglass"}, "account 1"},
+	{"no addresses", "[sshd]\nlisten = []\n", []string{"2 sshd.listen"}, "1 to 16"},
+	{"address by name", "[sshd]\nlisten = [\"example.org:22\"]\n", []string{"2 sshd.listen"}, "addresses"},
+	{"address without a port", "[sshd]\nlisten = [\"192.0.2.1\"]\n", []string{"2 sshd.listen"}, "ports"},
+	{"port zero", "[sshd]\nlisten = [\":0\"]\n", []string{"2 sshd.listen"}, "ports"},
+	{"port by name", "[sshd]\nlisten = [\":ssh\"]\n", []string{"2 sshd.listen"}, "ports"},
+	{"an address twice", "[sshd]\nlisten = [\":22\", \":22\"]\n", []string{"2 sshd.listen"}, "addresses"},
+	{"no host keys", "[sshd]\nhost_keys = []\n", []string{"2 sshd.host_keys"}, "1 to 16"},
+	{"relative host key", "[sshd]\nhost_keys = [\"key\"]\n", []string{"2 sshd.host_keys"}, "absolute"},
+	{"keys of %d", "[sshd]\nauthorized_keys = [\"/keys/%d\"]\n", []string{"2 sshd.authorized_keys"}, "%h"},
+	{"keys nowhere", "[sshd]\nauthorized_keys = [\"\"]\n", []string{"2 sshd.authorized_keys"}, "paths"},
+	{"half a percent", "[sshd]\nauthorized_keys = [\"/keys/%%%\"]\n", []string{"2 sshd.authorized_keys"}, "%%"},
+	{"yes for a password", "[sshd]\npassword = \"yes\"\n", []string{"2 sshd.password"}, "true or false"},
+	{"sshd's word for root", "[sshd]\nroot_login = \"prohibit-password\"\n", []string{"2 sshd.root_login"}, `"no", "key" or "yes"`},
+	{"pam_ksd's word", "[sshd]\nunenrolled = \"ignore\"\n", []string{"2 sshd.unenrolled"}, `"deny" or "allow"`},
+	{"relative banner", "[sshd]\nbanner = \"issue\"\n", []string{"2 sshd.banner"}, "absolute"},
+	{"login_grace", "[sshd]\nlogin_grace = \"0s\"\n", []string{"2 sshd.login_grace"}, `"10s" to "30m"`},
+	{"max_tries", "[sshd]\nmax_tries = 0\n", []string{"2 sshd.max_tries"}, "1 to 20"},
+	{"max_sessions", "[sshd]\nmax_sessions = 101\n", []string{"2 sshd.max_sessions"}, "1 to 100"},
+	{"max_connections", "[sshd]\nmax_connections = 0\n", []string{"2 sshd.max_connections"}, "from 1"},
+	{"number for startups", "[sshd]\nmax_startups = 10\n", []string{"2 sshd.max_startups"}, "start:rate:full"},
+	{"startups of two", "[sshd]\nmax_startups = \"10:30\"\n", []string{"2 sshd.max_startups"}, "start:rate:full"},
+	{"startups and more", "[sshd]\nmax_startups = \"10:30:100x\"\n", []string{"2 sshd.max_startups"}, "start:rate:full"},
+	{"startups the wrong way", "[sshd]\nmax_startups = \"100:30:10\"\n", []string{"2 sshd.max_startups"}, "start <= full"},
+	{"a rate of 101", "[sshd]\nmax_startups = \"10:101:100\"\n", []string{"2 sshd.max_startups"}, "100 percent"},
+	{"per_source", "[sshd]\nper_source = 0\n", []string{"2 sshd.per_source"}, "from 1"},
+	{"keep_alive", "[sshd]\nkeep_alive = \"2h\"\n", []string{"2 sshd.keep_alive"}, `"1h"`},
+	{"keep_alives", "[sshd]\nkeep_alives = 0\n", []string{"2 sshd.keep_alives"}, "from 1"},
+	{"idle_timeout", "[sshd]\nidle_timeout = \"-1s\"\n", []string{"2 sshd.idle_timeout"}, `"168h"`},
+	{"forwarding", "[sshd]\nforwarding = \"local\"\n", []string{"2 sshd.forwarding"}, "true or false"},
+	{"agent_forwarding", "[sshd]\nagent_forwarding = 0\n", []string{"2 sshd.agent_forwarding"}, "true or false"},
+	{"variable with a value", "[sshd]\naccept_env = [\"LANG=C\"]\n", []string{"2 sshd.accept_env"}, "names of variables"},
+	{"broken pattern", "[sshd]\naccept_env = [\"LC_[\"]\n", []string{"2 sshd.accept_env"}, "names of variables"},
+	{"sftp by its name", "[sshd]\nsftp_server = \"internal-sftp\"\n", []string{"2 sshd.sftp_server"}, "absolute"},
 	{"enabled", "[adapt]\nenabled = \"on\"\n", []string{"2 adapt.enabled"}, "true or false"},
 	{"window", "[adapt]\nwindow = 0\n", []string{"2 adapt.window"}, "1 to 50"},
 	{"per_week", "[adapt]\nper_week = 51\n", []string{"2 adapt.per_week"}, "1 to 50"},
@@ -112,6 +163,7 @@ var bad = []struct {
 	{"min_samples above typings", "[policy]\nmin_samples = 6\n", []string{"2 policy.min_samples"}, "at most typings"},
 	{"longest below first", "[lockout]\nlongest = \"10s\"\n", []string{"2 lockout.longest"}, "not shorter than first"},
 	{"forget below longest", "[lockout]\nforget = \"10m\"\n", []string{"2 lockout.forget"}, "not shorter than longest"},
+	{"groups without any", "[login]\n\nnoninteractive = \"groups\"\n", []string{"3 login.noninteractive"}, "at least one group"},
 	{"per_week above window", "[adapt]\nwindow = 4\n", []string{"2 adapt.window"}, "per_week at most window"},
 
 	{"a wrong value does not go with nothing", "[challenge]\ntypings = 2\n[policy]\nmin_samples = 6\n", []string{"2 challenge.typings"}, "3 to 20"},
@@ -216,9 +268,16 @@ func TestDefault(t *testing.T) {
 		Challenge: Challenge{Kind: Phrases, Shortest: 18, Longest: 26, Typings: 5, Warmups: 3, Corrections: 2, TypingTime: 30 * time.Second, Expire: time.Minute},
 		Policy:    Policy{Attempts: 2, MaxPhrases: 3, Tries: 3, FMR: 0.01, FNMR: 0.05, MinSamples: 4},
 		Lockout:   Lockout{Failures: 5, SourceFailures: 20, First: 30 * time.Second, Longest: 15 * time.Minute, Forget: time.Hour},
-		Adapt:     Adapt{Enabled: true, Window: 10, PerWeek: 5},
-		Training:  Training{Automatic: true, Settle: 10 * time.Second, Impostors: 20, Seed: 1},
-		Audit:     Audit{KeepDays: 400},
+		Login:     Login{NonInteractive: Deny, Groups: []string{}, Shell: "/bin/bash", Breakglass: []string{}},
+		SSHD: SSHD{
+			Listen: []string{":2222"}, HostKeys: []string{"/etc/ksd/ssh_host_ed25519_key"}, AuthorizedKeys: []string{".ssh/authorized_keys"},
+			Password: true, RootLogin: RootNo, Unenrolled: UnenrolledDeny, LoginGrace: 2 * time.Minute, MaxTries: 6, MaxSessions: 10,
+			MaxConnections: 1000, MaxStartups: Startups{10, 30, 100}, PerSource: 10, KeepAlive: time.Minute, KeepAlives: 3,
+			AgentForwarding: true, AcceptEnv: []string{"LANG", "LC_*"}, SFTPServer: "/usr/lib/openssh/sftp-server",
+		},
+		Adapt:    Adapt{Enabled: true, Window: 10, PerWeek: 5},
+		Training: Training{Automatic: true, Settle: 10 * time.Second, Impostors: 20, Seed: 1},
+		Audit:    Audit{KeepDays: 400},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
@@ -259,7 +318,8 @@ func TestExampleIsComplete(t *testing.T) {
 // Every field of Config is set from the example: none is forgotten in keys.
 func TestEveryFieldIsRead(t *testing.T) {
 	f := open("ksd.toml", []byte(strings.NewReplacer(
-		`"info"`, `"warn"`, "warmups = 3", "warmups = 1", "seed = 1", "seed = 2").Replace(string(Example))))
+		`"info"`, `"warn"`, "warmups = 3", "warmups = 1", "seed = 1", "seed = 2",
+		`banner = ""`, `banner = "/x"`, `idle_timeout = "0s"`, `idle_timeout = "1s"`, "forwarding = false", "forwarding = true", "releases = false", "releases = true").Replace(string(Example))))
 	var c Config
 	f.keys(&c)
 	v := reflect.ValueOf(c)
@@ -293,6 +353,18 @@ var good = []struct {
 	{"both sides of a relation", "[challenge]\ntyping_time = \"2m\"\nexpire = \"2m\"\n", func(c *Config) { c.Challenge.TypingTime, c.Challenge.Expire = 2*time.Minute, 2*time.Minute }},
 	{"words", "[challenge]\nkind = \"words\"\nshortest = 20\nlongest = 20\n", func(c *Config) {
 		c.Challenge.Kind, c.Challenge.Shortest, c.Challenge.Longest = Words, 20, 20
+	}},
+	{"everybody may", "[login]\nnoninteractive = \"allow\"\n", func(c *Config) { c.Login.NonInteractive = Allow }},
+	{"groups", "[login]\nnoninteractive = \"groups\"\ngroups = [\"backup\", 'EXAMPLE\\domain users', \"müsli\"]\n", func(c *Config) {
+		c.Login.NonInteractive, c.Login.Groups = Groups, []string{"backup", `EXAMPLE\domain users`, "müsli"}
+	}},
+	{"groups in reserve", "[login]\ngroups = [\"backup\"]\n", func(c *Config) { c.Login.Groups = []string{"backup"} }},
+	{"a shell and emergency accounts", "[login]\nshell = \"/usr/bin/zsh\"\nbreakglass = [\"root\", \"ana\"]\n", func(c *Config) {
+		c.Login.Shell, c.Login.Breakglass = "/usr/bin/zsh", []string{"root", "ana"}
+	}},
+	{"an ssh server", "[sshd]\nlisten = [\"192.0.2.1:22\", \"[fe80::1%eth0]:22\"]\nmax_startups = \"5:100:5\"\nauthorized_keys = []\nsftp_server = \"\"\n", func(c *Config) {
+		c.SSHD.Listen, c.SSHD.MaxStartups = []string{"192.0.2.1:22", "[fe80::1%eth0]:22"}, Startups{5, 100, 5}
+		c.SSHD.AuthorizedKeys, c.SSHD.SFTPServer = []string{}, ""
 	}},
 	{"nothing grows", "[adapt]\nenabled = false\n", func(c *Config) { c.Adapt.Enabled = false }},
 	{"kept for ever", "[audit]\nkeep_days = 0\n", func(c *Config) { c.Audit.KeepDays = 0 }},

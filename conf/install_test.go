@@ -108,13 +108,13 @@ func TestSystemdVerifies(t *testing.T) {
 	}
 	dir := t.TempDir()
 	var paths []string
-	for _, name := range []string{"ksdd.service", "ksdd.socket", "ksdd-login.socket"} {
+	for _, name := range []string{"ksdd.service", "ksdd.socket", "ksdd-login.socket", "ksd-sshd.service", "ksd-sshd.socket"} {
 		b, err := os.ReadFile(filepath.Join("systemd", name))
 		if err != nil {
 			t.Fatal(err)
 		}
 		// The program is not installed where tests run.
-		text := regexp.MustCompile(`(?m)^ExecStart=.*$`).ReplaceAllString(string(b), "ExecStart=/bin/true")
+		text := regexp.MustCompile(`(?m)^(Exec\w+=)/usr/sbin/.*$`).ReplaceAllString(string(b), "${1}/bin/true")
 		path := filepath.Join(dir, name)
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -132,11 +132,63 @@ func TestSystemdVerifies(t *testing.T) {
 	}
 }
 
+// What ksd-sshd relies on in its units.
+func TestSSHDUnits(t *testing.T) {
+	service := unit(t, "systemd/ksd-sshd.service")
+	for key, want := range map[string]string{
+		"Type": "notify", "KillMode": "process", "ExecStart": "/usr/sbin/ksd-sshd",
+		"ExecReload":       "/usr/sbin/ksd-sshd -check-config + /bin/kill -HUP $MAINPID",
+		"RuntimeDirectory": "ksd-sshd", "RuntimeDirectoryMode": "0755", "RuntimeDirectoryPreserve": "yes",
+	} {
+		one(t, service, key, want)
+	}
+	// Each would be a limit on people's shells.
+	for _, key := range []string{"NoNewPrivileges", "ProtectSystem", "ProtectHome", "PrivateTmp", "User", "LimitCORE", "UMask"} {
+		if len(service[key]) > 0 {
+			t.Errorf("%s= is set", key)
+		}
+	}
+	socket := unit(t, "systemd/ksd-sshd.socket")
+	one(t, socket, "ListenStream", strings.TrimPrefix(Default().SSHD.Listen[0], ":"))
+	one(t, socket, "Service", "ksd-sshd.service")
+	if len(socket["Accept"]) > 0 {
+		t.Error("Accept= is set")
+	}
+	b, err := os.ReadFile("sysusers.d/ksd.conf")
+	if err != nil || !regexp.MustCompile(`(?m)^u ksd-sshd - ".*" - /usr/sbin/nologin$`).Match(b) {
+		t.Errorf("sysusers.d makes no account ksd-sshd, %v", err)
+	}
+}
+
+// The stack of ksd-sshd has the account phase and no typing check: that is the
+// server's own.
+func TestSSHDStack(t *testing.T) {
+	b, err := os.ReadFile("pam.d/ksd-sshd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines []string
+	for line := range strings.Lines(string(b)) {
+		if line = strings.TrimSpace(line); line != "" && line[0] != '#' {
+			lines = append(lines, strings.Join(strings.Fields(line), " "))
+		}
+	}
+	text := strings.Join(lines, "\n")
+	for _, want := range []string{"@include common-auth", "account required pam_nologin.so", "@include common-account", "session required pam_loginuid.so", "session required pam_limits.so"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is not there", want)
+		}
+	}
+	if strings.Contains(text, "pam_ksd") {
+		t.Error("pam_ksd.so is in it")
+	}
+}
+
 // A PAM example is all remarks, so that it is harmless wherever it is copied
 // to, and shows one line that names the module, fails closed and says where it
 // goes.
 func TestPAMExamples(t *testing.T) {
-	names, err := filepath.Glob("pam.d/*")
+	names, err := filepath.Glob("pam.d/*.example")
 	if err != nil || len(names) != 3 {
 		t.Fatalf("examples %q, %v, want su, sudo and login", names, err)
 	}

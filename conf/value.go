@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -20,6 +21,12 @@ const (
 	maxPhrases = 20
 	minPhrase  = 12
 	maxPhrase  = 64
+)
+
+// The limits of lists of groups and accounts; a name's length in bytes.
+const (
+	maxNames = 32
+	maxName  = 256
 )
 
 // read decodes the value of a key into a T. It returns false where the key
@@ -127,16 +134,48 @@ func (f *file) level(key string, dst *slog.Level) {
 	*dst = level
 }
 
-func (f *file) kind(key string, dst *Kind) {
-	const want = `"phrases" or "words"`
-	v, ok := read[string](f, key, want)
-	switch kind := Kind(v); {
-	case !ok:
-	case kind != Phrases && kind != Words:
-		f.fail(key, strconv.Quote(v)+" is not a kind", want)
-	default:
-		*dst = kind
+// oneOf reads one of several words; noun is what a wrong one is not.
+func oneOf[T ~string](f *file, key string, dst *T, noun string, words ...T) {
+	quoted := make([]string, len(words))
+	for i, w := range words {
+		quoted[i] = strconv.Quote(string(w))
 	}
+	last := len(quoted) - 1
+	want := strings.Join(quoted[:last], ", ") + " or " + quoted[last]
+	v, ok := read[string](f, key, want)
+	switch {
+	case !ok:
+	case !slices.Contains(words, T(v)):
+		f.fail(key, strconv.Quote(v)+" is not "+noun, want)
+	default:
+		*dst = T(v)
+	}
+}
+
+// names reads names of groups or accounts; noun is one of them. Those of a
+// directory service may hold spaces and a backslash; what they cannot hold is
+// what the databases end them with.
+func (f *file) names(key string, dst *[]string, noun string) {
+	want := fmt.Sprintf("up to %d different names of %ss, of 1 to %d printable bytes each", maxNames, noun, maxName)
+	v, ok := read[[]string](f, key, want)
+	switch {
+	case !ok:
+	case len(v) > maxNames:
+		f.fail(key, fmt.Sprintf("there are %d %ss", len(v), noun), want)
+	default:
+		for i, n := range v {
+			if !cleanName(n) || slices.Contains(v[:i], n) {
+				f.fail(key, fmt.Sprintf("%s %d, %q, is not a name or stands there already", noun, i+1, n), want)
+				return
+			}
+		}
+		*dst = v
+	}
+}
+
+func cleanName(s string) bool {
+	odd := func(r rune) bool { return !unicode.IsPrint(r) || r == ':' || r == ',' }
+	return s != "" && len(s) <= maxName && utf8.ValidString(s) && strings.TrimSpace(s) == s && !strings.ContainsFunc(s, odd)
 }
 
 func (f *file) phrases(key string, dst *[]string) {

@@ -155,6 +155,7 @@ func (s *apiServer) routes() http.Handler {
 		wire.RouteUnlock:    d.unlock,
 		wire.RouteConfirm:   d.confirmUser,
 		wire.RouteRevert:    d.revertUser,
+		wire.RouteToken:     d.newToken,
 		wire.RouteSitting:   d.openSitting,
 		wire.RouteTyping:    d.typing,
 		wire.RouteFinish:    d.finish,

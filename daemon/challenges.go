@@ -15,6 +15,8 @@ type challenge struct {
 	claim   *claim
 	id      string
 	expires time.Time
+	term    string // type of the terminal that is typed at, "" if it was not told
+	silent  bool   // what is remembered of such terminals
 }
 
 // abandon ends a claim that nobody will answer any more. It is nothing to a nil
@@ -43,6 +45,10 @@ func (d *Daemon) newChallenge(r request) (any, error) {
 	next := d.next(r)
 	if next == nil {
 		return nil, d.overBeforeTyping(r.challenge.claim)
+	}
+	if c := r.challenge; modes(in.Term) && wire.CleanTerm(in.Term) {
+		c.term, c.silent = in.Term, d.knownSilent(r.Context(), who.user, in.Term)
+		next.Silent = c.silent
 	}
 	return next, nil
 }
@@ -112,6 +118,10 @@ func (d *Daemon) answerChallenge(r request) (any, error) {
 	if d.world.Now().After(c.expires) {
 		c.abandon(wire.Timeout)
 		return nil, &wire.Error{Code: wire.CodeExpired, Message: "the challenge ran out"}
+	}
+	if in.Silent != nil && c.term != "" && *in.Silent != c.silent {
+		c.silent = *in.Silent
+		d.rememberSilent(r.Context(), c.claim.user, c.term, c.silent)
 	}
 	out := wire.Answer{Reason: c.claim.answer(r.Context(), in.Sample)}
 	if r.admin {

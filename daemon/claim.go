@@ -26,10 +26,12 @@ type claim struct {
 	user    string
 	service string
 	source  string
-	channel keystroke.Channel
 	config  conf.Config // as it was when the claim began
-	phrases []string    // that can be asked for
-	pool    *pool       // makes up what is asked for instead; nil: the phrases are
+	known   *known      // nil: nobody is known by that name
+
+	channel keystroke.Channel // that typings are expected on
+	phrases []string          // that can be asked for
+	pool    *pool             // makes up what is asked for instead; nil: the phrases are
 
 	attempt  int      // from 1; 0 before the first phrase
 	open     bool     // an attempt is under way, and charged for
@@ -50,27 +52,41 @@ type claim struct {
 type claimant struct {
 	peer                  wire.Peer
 	user, service, source string
-	channel               keystroke.Channel // that typings will come on, "" if unknown
+}
+
+// claimOf returns a claim that nothing was asked of yet, and nothing decided.
+func (d *Daemon) claimOf(who claimant) *claim {
+	c := &claim{
+		d: d, peer: who.peer, user: who.user, service: who.service, source: who.source,
+		config: *d.config.Load(),
+	}
+	if k := d.known.Load().people[who.user]; k != nil && k.channel() != "" && d.sameAccount(who.user, k) {
+		c.known = k
+		c.on(k.channel())
+	}
+	return c
 }
 
 // newClaim begins a claim. It may be over at once: Unenrolled or Failed.
 func (d *Daemon) newClaim(ctx context.Context, who claimant) *claim {
-	c := &claim{
-		d: d, peer: who.peer, user: who.user, service: who.service, source: who.source,
-		channel: who.channel, config: *d.config.Load(),
-	}
-	k := d.known.Load().people[who.user]
-	if k == nil || !d.sameAccount(who.user, k) {
-		c.end(ctx, wire.Unenrolled)
-		return c
-	}
-	if c.channel == "" {
-		c.channel = k.channel()
-	}
-	if c.phrases, c.pool = k.phrases[c.channel], k.pools[c.channel]; len(c.phrases) == 0 {
+	c := d.claimOf(who)
+	if c.known == nil {
 		c.end(ctx, wire.Unenrolled)
 	}
 	return c
+}
+
+// on has the claim expect typings as the channel shows them, or as the next
+// coarser one would that the person is enrolled on: releases are dropped where
+// nothing can be compared with them. Whoever is enrolled at all is so on every
+// channel that shows no more (phrasesOf), so there is one.
+func (c *claim) on(ch keystroke.Channel) {
+	for _, one := range ch.Coarser() {
+		if phrases := c.known.phrases[one]; len(phrases) > 0 {
+			c.channel, c.phrases, c.pool = one, phrases, c.known.pools[one]
+			return
+		}
+	}
 }
 
 // sameAccount reports whether the account still has the uid it had at its
@@ -98,9 +114,7 @@ func (c *claim) most() int {
 // for another.
 func (c *claim) ask(ctx context.Context) string {
 	ctx = context.WithoutCancel(ctx)
-	if c.over == "" && c.asked == "" && c.typed == 0 {
-		c.begin(ctx)
-	}
+	c.start(ctx)
 	if c.over != "" {
 		return ""
 	}
@@ -108,6 +122,15 @@ func (c *claim) ask(ctx context.Context) string {
 		c.next(ctx)
 	}
 	return c.asked
+}
+
+// start begins an attempt where none is under way. ask does so as well; whoever
+// has something to do first, which somebody who is locked out must not see, calls
+// it before.
+func (c *claim) start(ctx context.Context) {
+	if c.over == "" && !c.open {
+		c.begin(context.WithoutCancel(ctx))
+	}
 }
 
 // next decides what to ask for.
@@ -152,11 +175,11 @@ func (c *claim) charge(ctx context.Context) (until time.Time, err error) {
 	defer c.d.charging.Unlock()
 	now := c.d.world.Now()
 	for _, s := range c.subjects() {
-		f, err := c.d.store.Failures(ctx, s.name)
+		u, err := c.d.locked(ctx, s, now)
 		if err != nil {
 			return time.Time{}, err
 		}
-		if u := s.rule.Next(f.Count, f.Last, now); u.After(until) {
+		if u.After(until) {
 			until = u
 		}
 	}
@@ -173,11 +196,23 @@ type subject struct {
 	rule policy.Lockout
 }
 
-func (c *claim) subjects() []subject {
-	return []subject{
-		{personSubject(c.user), lockout(c.config.Lockout, c.config.Lockout.Failures)},
-		{sourceSubject(c.source), lockout(c.config.Lockout, c.config.Lockout.SourceFailures)},
+func (c *claim) subjects() []subject { return []subject{c.person(), c.origin()} }
+
+func (c *claim) person() subject {
+	return subject{personSubject(c.user), lockout(c.config.Lockout, c.config.Lockout.Failures)}
+}
+
+func (c *claim) origin() subject {
+	return subject{sourceSubject(c.source), lockout(c.config.Lockout, c.config.Lockout.SourceFailures)}
+}
+
+// locked returns until when a subject has to wait, the zero time if it need not.
+func (d *Daemon) locked(ctx context.Context, s subject, now time.Time) (time.Time, error) {
+	f, err := d.store.Failures(ctx, s.name)
+	if err != nil {
+		return time.Time{}, err
 	}
+	return s.rule.Next(f.Count, f.Last, now), nil
 }
 
 func personSubject(user string) string   { return "user:" + user }

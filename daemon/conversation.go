@@ -9,16 +9,21 @@ import (
 	"time"
 
 	"ksd/internal/capture"
+	"ksd/internal/channel"
 	"ksd/internal/wire"
 )
 
 // conversation is one claim at a terminal that was handed over.
 type conversation struct {
-	d      *Daemon
-	conn   *net.UnixConn
-	tty    *os.File
-	who    claimant
-	silent bool
+	d     *Daemon
+	conn  *net.UnixConn
+	tty   *os.File
+	who   claimant
+	hello wire.Hello
+
+	asked   bool // the terminal was asked what it tells of keys
+	silent  bool // it answered nothing so far, and that is remembered
+	advised bool // the person was told what would be better
 }
 
 // The ways a prompt is cut short from outside.
@@ -34,10 +39,15 @@ func (v *conversation) run(ctx context.Context) wire.Code {
 	if c.over != "" {
 		return c.over // texts about that are the caller's: it may let the person in
 	}
-	term, err := capture.Open(v.tty, "", v.d.world.Monotonic)
+	term, err := capture.Open(v.tty, v.hello.Term, v.d.world.Monotonic)
 	if err != nil {
 		v.d.world.Log.Error("terminal", slog.Any("error", err))
 		c.end(ctx, wire.Failed)
+		return c.over
+	}
+	c.start(ctx) // before the terminal is touched, which is not for who is locked out
+	if c.over != "" {
+		v.d.say(v.conn, v.hello.Silent, lastWord(c, v.d.world.Now()))
 		return c.over
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -49,8 +59,8 @@ func (v *conversation) run(ctx context.Context) wire.Code {
 		_ = term.Restore() // at once, whatever the prompt is waiting for
 	}()
 	v.talk(ctx, c, term)
-	_ = term.Restore()
-	v.say(lastWord(c, v.d.world.Now()))
+	_ = term.Leave(ctx)
+	v.d.say(v.conn, v.hello.Silent, lastWord(c, v.d.world.Now()))
 	return c.over
 }
 
@@ -58,20 +68,35 @@ func (v *conversation) run(ctx context.Context) wire.Code {
 func (v *conversation) talk(ctx context.Context, c *claim, term *capture.Terminal) {
 	lead := leadFirst
 	for {
+		if err := v.prepare(ctx, c, term); err != nil {
+			c.end(ctx, v.ending(ctx, err))
+			return
+		}
 		attempt := c.attempt
 		phrase := c.ask(ctx)
 		if c.over != "" {
 			return
 		}
-		if attempt != 0 && c.attempt != attempt {
+		if c.attempt != attempt {
 			lead = leadAgain
 		}
-		if err := term.Raw(); err != nil {
-			c.end(ctx, v.ending(ctx, err))
+		lead = v.typing(ctx, c, term, capture.Prompt{Lead: lead, Phrase: phrase, Burst: v.burst()})
+		if c.over != "" {
 			return
 		}
-		lead = v.typing(ctx, c, term, capture.Prompt{Lead: lead, Phrase: phrase})
 	}
+}
+
+// tickBurst is how many text keys one read may bring from an ssh client that may
+// hold keys back to a tick: at 20 ms three fingers can come in one. Else it is
+// what package capture takes for a roll over two.
+const tickBurst = 3
+
+func (v *conversation) burst() int {
+	if channel.MayTick(v.hello.Client) {
+		return tickBurst
+	}
+	return 0
 }
 
 // typing reads one typing and brings it. It returns the lead of the next.
@@ -109,15 +134,6 @@ func (v *conversation) ending(ctx context.Context, err error) wire.Code {
 		v.d.world.Log.Error("terminal", slog.Any("error", err))
 	}
 	return wire.Failed
-}
-
-// say sends the person a text.
-func (v *conversation) say(t wire.Text) {
-	if t.Text == "" || v.silent {
-		return
-	}
-	p, err := wire.EncodeText(t)
-	v.d.reply(v.conn, p, err)
 }
 
 // wait writes how long a lock-out lasts, rounded up to what people say.

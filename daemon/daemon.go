@@ -81,6 +81,7 @@ type Daemon struct {
 	listeners Listeners
 	limits    *limits
 	turning   chan struct{} // holds one for each connection being turned away
+	lookups   chan struct{} // and for each look-up of groups under way
 	trainer   *trainer
 	renewal   *later // of the templates
 	pruning   *later // of the audit log
@@ -96,7 +97,7 @@ func New(ctx context.Context, o Options) (_ *Daemon, err error) {
 	d := &Daemon{
 		world: o.World, model: o.Model, version: o.Version, reload: o.Reload, notify: o.Notify,
 		started: o.World.Now(), ready: make(chan struct{}), listeners: o.Listeners,
-		limits: newLimits(), turning: make(chan struct{}, maxTurning),
+		limits: newLimits(), turning: make(chan struct{}, maxTurning), lookups: make(chan struct{}, maxLookups),
 	}
 	if d.notify == nil {
 		d.notify = func(...string) {}

@@ -23,6 +23,9 @@ type finding struct {
 	typed  int
 	most   int
 	bounds policy.Bounds
+	// entry is what is known of an attempt without a terminal; nil where there is
+	// one.
+	entry *policy.Entry
 	// suspect says why the last typing is no person's at all, "" if it may be:
 	// "copy" or "steady".
 	suspect string
@@ -37,8 +40,11 @@ type ruling struct {
 // gate is the one place that decides. Every decision is in the audit log before
 // anybody hears of it: where it cannot be recorded, the answer is Failed.
 func (d *Daemon) gate(ctx context.Context, c *claim, f finding) ruling {
-	code, outcome := wire.Refuse, string(wire.Refuse)
+	event, code, outcome := "challenge", wire.Refuse, string(wire.Refuse)
 	switch {
+	case f.entry != nil:
+		event = "noninteractive"
+		code, outcome = entryCode(f.entry.Decide())
 	case f.end == wire.Accept: // an attempt without a judgement is never accepted
 	case f.end != "":
 		code, outcome = f.end, string(f.end)
@@ -53,7 +59,7 @@ func (d *Daemon) gate(ctx context.Context, c *claim, f finding) ruling {
 		}
 	}
 	e := audit.Entry{
-		When: d.world.Now(), Event: "challenge", User: c.user, Actor: c.peer.String(),
+		When: d.world.Now(), Event: event, User: c.user, Actor: c.peer.String(),
 		Service: c.service, Source: c.source, Outcome: outcome, Model: short(d.known.Load().file),
 	}
 	if f.typed > 0 {
@@ -64,4 +70,22 @@ func (d *Daemon) gate(ctx context.Context, c *claim, f finding) ruling {
 		return ruling{code: wire.Failed}
 	}
 	return ruling{code: code}
+}
+
+// entryCode puts a ruling on an attempt without a terminal into words: those of
+// the protocol, and those of the audit log.
+func entryCode(r policy.Ruling) (code wire.Code, outcome string) {
+	switch r {
+	case policy.LetIn:
+		return wire.Accept, string(wire.Accept)
+	case policy.LetInByToken:
+		return wire.Accept, fmt.Sprintf("%s: token", wire.Accept)
+	case policy.LockedOut:
+		return wire.Locked, string(wire.Locked)
+	case policy.NotEnrolled:
+		return wire.Unenrolled, string(wire.Unenrolled)
+	case policy.BadTokenUsed:
+		return wire.Refuse, fmt.Sprintf("%s: token", wire.Refuse)
+	}
+	return wire.Refuse, string(wire.Refuse)
 }

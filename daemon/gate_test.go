@@ -42,6 +42,13 @@ func TestGate(t *testing.T) {
 		{"cancelled with a good sum", finding{end: wire.Cancelled, sum: 99, typed: 1, most: 3, bounds: b}, ruling{code: wire.Cancelled}, "cancelled"},
 		{"unclear", finding{sum: 1, typed: 1, most: 3, bounds: b}, ruling{more: true}, ""},
 		{"unclear at the end", finding{sum: 1, typed: 3, most: 3, bounds: b}, ruling{code: wire.Refuse}, "refuse"},
+		{"no terminal, nothing known", finding{entry: &policy.Entry{}}, ruling{code: wire.Unenrolled}, "unenrolled"},
+		{"no terminal, not allowed", finding{entry: &policy.Entry{Enrolled: true}}, ruling{code: wire.Refuse}, "refuse"},
+		{"no terminal and a good sum", finding{entry: &policy.Entry{Enrolled: true}, sum: 99, typed: 1, most: 3, bounds: b}, ruling{code: wire.Refuse}, "refuse"},
+		{"no terminal, locked", finding{entry: &policy.Entry{Enrolled: true, Allowed: true, PersonLocked: true}}, ruling{code: wire.Locked}, "locked"},
+		{"no terminal, bad token", finding{entry: &policy.Entry{Enrolled: true, Allowed: true, Token: policy.BadToken}}, ruling{code: wire.Refuse}, "refuse: token"},
+		{"no terminal, allowed", finding{entry: &policy.Entry{Enrolled: true, Allowed: true}}, ruling{code: wire.Accept}, "accept"},
+		{"no terminal, good token", finding{entry: &policy.Entry{Token: policy.GoodToken}}, ruling{code: wire.Accept}, "accept: token"},
 		{"clearly", finding{sum: 9, typed: 1, most: 3, bounds: b}, ruling{code: wire.Accept}, "accept"},
 	} {
 		before := len(entries(t, st))
@@ -52,7 +59,7 @@ func TestGate(t *testing.T) {
 		switch {
 		case x.outcome == "" && len(log) != before:
 			t.Errorf("%s: recorded, though nothing is decided", x.name)
-		case x.outcome != "" && (len(log) != before+1 || log[0].Outcome != x.outcome || log[0].User != "ana" || log[0].Actor != "uid:7"):
+		case x.outcome != "" && (len(log) != before+1 || log[0].Outcome != x.outcome || log[0].User != "ana" || (log[0].Event == "noninteractive") != (x.f.entry != nil) || log[0].Actor != "uid:7"):
 			t.Errorf("%s: %d entries, the last %+v; want %q", x.name, len(log)-before, log[0], x.outcome)
 		case x.f.typed > 0 && x.outcome != "" && (log[0].Score == nil || *log[0].Score != x.f.sum):
 			t.Errorf("%s: score %v, want %v", x.name, log[0].Score, x.f.sum)

@@ -20,41 +20,63 @@ const maxRights = 253
 // errHello is the fact that a conversation did not open as it should.
 var errHello = errors.New("malformed hello")
 
-// receiveHello reads the first packet of a conversation and the one terminal
-// that comes with it. Whatever else comes is closed, and is an error.
-func receiveHello(c *net.UnixConn) (wire.Hello, *os.File, error) {
+// opening is the first packet of a conversation: one of the two, and with a
+// Hello the terminal that came with it.
+type opening struct {
+	hello   *wire.Hello
+	request *wire.Request
+	tty     *os.File
+}
+
+// receiveOpening reads the first packet of a conversation, with one terminal or
+// none, as its type has it. Whatever else comes is closed, and is an error.
+func receiveOpening(c *net.UnixConn) (opening, error) {
 	packet := make([]byte, wire.MaxPacket+1)
 	control := make([]byte, unix.CmsgSpace(maxRights*4)+unix.CmsgSpace(unix.SizeofUcred))
 	n, cn, flags, _, err := c.ReadMsgUnix(packet, control)
 	files, ferr := descriptors(control[:cn])
+	var o opening
 	if err = errors.Join(err, ferr); err == nil {
-		err = wellFormed(flags, files)
+		o, err = understood(packet[:n], flags, files)
 	}
 	if err != nil {
 		closeAll(files)
-		return wire.Hello{}, nil, err
+		return opening{}, err
 	}
-	h, err := wire.DecodeHello(packet[:n])
-	if err != nil {
-		closeAll(files)
-		return wire.Hello{}, nil, err
-	}
-	return h, files[0], nil
+	return o, nil
 }
 
-// wellFormed checks what the packet itself does not tell.
-func wellFormed(flags int, files []*os.File) error {
-	switch {
-	case flags&(unix.MSG_TRUNC|unix.MSG_CTRUNC) != 0:
-		return fmt.Errorf("%w: cut off", errHello)
-	case len(files) != 1:
-		return fmt.Errorf("%w: %d descriptors, want 1", errHello, len(files))
+// understood makes an opening of a packet and the descriptors that came with it.
+func understood(packet []byte, flags int, files []*os.File) (opening, error) {
+	if flags&(unix.MSG_TRUNC|unix.MSG_CTRUNC) != 0 {
+		return opening{}, fmt.Errorf("%w: cut off", errHello)
 	}
-	info, err := files[0].Stat()
+	first, err := wire.DecodeOpening(packet)
+	if err != nil {
+		return opening{}, err
+	}
+	switch first := first.(type) {
+	case wire.Hello:
+		if len(files) != 1 {
+			return opening{}, fmt.Errorf("%w: %d descriptors, want 1", errHello, len(files))
+		}
+		return opening{hello: &first, tty: files[0]}, wellFormed(files[0])
+	case wire.Request:
+		if len(files) != 0 {
+			return opening{}, fmt.Errorf("%w: %d descriptors, want none", errHello, len(files))
+		}
+		return opening{request: &first}, nil
+	}
+	return opening{}, errHello
+}
+
+// wellFormed checks that f is a terminal.
+func wellFormed(f *os.File) error {
+	info, err := f.Stat()
 	if err != nil {
 		return err
 	}
-	if info.Mode()&os.ModeCharDevice == 0 || !isTerminal(files[0]) {
+	if info.Mode()&os.ModeCharDevice == 0 || !isTerminal(f) {
 		return fmt.Errorf("%w: the descriptor is no terminal", errHello)
 	}
 	return nil

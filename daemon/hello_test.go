@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"ksd/conf"
 	"ksd/internal/ksdtest"
 	"ksd/internal/wire"
 )
@@ -18,7 +19,7 @@ import (
 // TestBadHello opens conversations as nobody should. Each is refused, no
 // terminal is touched, and no descriptor stays open.
 func TestBadHello(t *testing.T) {
-	d := ksdtest.Start(t)
+	d := ksdtest.Start(t, func(c *conf.Config) { c.Training.Automatic = false }) // no timer but those of conversations
 	d.Enrol("ana", ksdtest.NewTypist(1, quick))
 	term, second := ksdtest.NewTerminal(t), ksdtest.NewTerminal(t)
 	before := term.Settings(t)
@@ -34,7 +35,7 @@ func TestBadHello(t *testing.T) {
 	defer w.Close()
 	readOnly := must(os.OpenFile(term.TTY.Name(), os.O_RDONLY|unix.O_NOCTTY, 0))(t)
 	defer readOnly.Close()
-	good := "Hv=1\x00user=ana\x00service=su\x00source=tty:x\x00"
+	good := "Hv=2\x00user=ana\x00service=su\x00source=tty:x\x00"
 	for name, c := range map[string]struct {
 		packet string
 		files  []*os.File
@@ -45,14 +46,20 @@ func TestBadHello(t *testing.T) {
 		"a file":             {good, []*os.File{file}},
 		"a pipe":             {good, []*os.File{w}},
 		"a read-only tty":    {good, []*os.File{readOnly}},
-		"empty field":        {"Hv=1\x00user=\x00service=su\x00source=x\x00", []*os.File{term.TTY}},
+		"empty field":        {"Hv=2\x00user=\x00service=su\x00source=x\x00", []*os.File{term.TTY}},
 		"no fields":          {"H", []*os.File{term.TTY}},
-		"another version":    {"Hv=2\x00user=ana\x00service=su\x00source=x\x00", []*os.File{term.TTY}},
+		"a request with one": {"Nv=2\x00user=ana\x00service=su\x00source=x\x00", []*os.File{term.TTY}},
+		"a request with two": {"Nv=2\x00user=ana\x00service=su\x00source=x\x00", []*os.File{term.TTY, second.TTY}},
+		"a request's token":  {"Hv=2\x00user=ana\x00service=su\x00source=x\x00token=x\x00", []*os.File{term.TTY}},
+		"term with a slash":  {"Hv=2\x00user=ana\x00service=su\x00source=x\x00term=a/b\x00", []*os.File{term.TTY}},
+		"client with C1":     {"Hv=2\x00user=ana\x00service=su\x00source=x\x00client=\u009b\x00", []*os.File{term.TTY}},
+		"no version":         {"Huser=ana\x00service=su\x00source=x\x00", []*os.File{term.TTY}},
+		"another version":    {"Hv=1\x00user=ana\x00service=su\x00source=x\x00", []*os.File{term.TTY}},
 		"unknown field":      {good + "more=1\x00", []*os.File{term.TTY}},
 		"field twice":        {good + "user=bob\x00", []*os.File{term.TTY}},
 		"not ended":          {good[:len(good)-1], []*os.File{term.TTY}},
-		"not UTF-8":          {"Hv=1\x00user=\xff\x00service=su\x00source=x\x00", []*os.File{term.TTY}},
-		"escape sequence":    {"Hv=1\x00user=a\x1b[2J\x00service=su\x00source=x\x00", []*os.File{term.TTY}},
+		"not UTF-8":          {"Hv=2\x00user=\xff\x00service=su\x00source=x\x00", []*os.File{term.TTY}},
+		"escape sequence":    {"Hv=2\x00user=a\x1b[2J\x00service=su\x00source=x\x00", []*os.File{term.TTY}},
 		"packet of a daemon": {"Vcode=accept\x00", []*os.File{term.TTY}},
 		"too long":           {good + strings.Repeat("x", wire.MaxPacket), []*os.File{term.TTY}},
 		"253 descriptors":    {good, slices.Repeat([]*os.File{term.TTY}, 253)},
@@ -72,12 +79,16 @@ func TestBadHello(t *testing.T) {
 		}
 	}
 
+	if log := d.Log.String(); strings.Count(log, "of another version of ksd; install") != 1 || !strings.Contains(log, "it says \\\"1\\\"") {
+		t.Error("the log does not say once that a caller is of version 1")
+	}
 	// Only the read-only terminal got as far as being a claim.
 	if got := outcomes(t, d, "ana"); !slices.Equal(got, []string{"failed"}) {
 		t.Errorf("audit log %q, want one failed", got)
 	}
 
-	conn := dialLogin(t, d) // says nothing at all
+	d.Clock.Advance(5 * time.Second) // timers of those before, should one still be set
+	conn := dialLogin(t, d)          // says nothing at all
 	d.Clock.AwaitTimer(5 * time.Second)
 	d.Clock.Advance(5 * time.Second)
 	if v := readVerdict(t, conn); v != wire.Failed {

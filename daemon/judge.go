@@ -25,6 +25,9 @@ func (c *claim) answer(ctx context.Context, s keystroke.Sample) wire.Reason {
 		c.end(ctx, wire.Failed)
 		return ""
 	}
+	if s.Channel == keystroke.Full && c.channel != keystroke.Full {
+		s = s.PressOnly() // the person's templates have no releases
+	}
 	if reason := c.usable(s); reason != "" {
 		return c.spoil(ctx, reason)
 	}
@@ -46,11 +49,14 @@ func (c *claim) answer(ctx context.Context, s keystroke.Sample) wire.Reason {
 	return ""
 }
 
-// usable returns why s cannot be judged, "" if it can.
+// usable returns why s cannot be judged, "" if it can. A typing without releases
+// can be whatever was expected: it is compared with the presses of typings that
+// have them, and package model tells from its times whether it was ticked. That
+// it was is believed of nobody's word.
 func (c *claim) usable(s keystroke.Sample) wire.Reason {
 	err := policy.CheckText(s.Line(), c.asked, c.config.Challenge.Corrections)
 	switch {
-	case s.Channel != c.channel:
+	case s.Channel != c.channel && s.Channel != keystroke.Press:
 		return wire.ReasonChannel
 	case s.Phrase != c.asked || errors.Is(err, policy.ErrText):
 		return wire.ReasonText
@@ -169,7 +175,12 @@ func (c *claim) end(ctx context.Context, code wire.Code) {
 func (c *claim) charged(ctx context.Context) {
 	c.open = false
 	c.unconfirmed(ctx)
-	_, err := c.d.store.RecordFailure(ctx, sourceSubject(c.source), c.d.world.Now(), c.config.Lockout.Forget)
+	c.chargeSource(ctx)
+}
+
+// chargeSource counts a refusal against where the attempt comes from.
+func (c *claim) chargeSource(ctx context.Context) {
+	_, err := c.d.store.RecordFailure(ctx, c.origin().name, c.d.world.Now(), c.config.Lockout.Forget)
 	if err != nil {
 		c.d.world.Log.Error("refusal not counted", slog.Any("error", err))
 	}

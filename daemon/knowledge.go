@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"runtime/debug"
 	"slices"
 
 	"ksd/conf"
@@ -67,6 +68,10 @@ func (d *Daemon) relearn(ctx context.Context, file *model.File) error {
 		k.people[p.Name] = one
 	}
 	d.known.Store(k)
+	// All that everybody typed was in memory for a moment, as the store reads it.
+	// Until the next collection, which may be minutes away, the system would not
+	// have that memory back.
+	debug.FreeOSMemory()
 	return nil
 }
 

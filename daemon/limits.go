@@ -10,11 +10,11 @@ import (
 // How much of the daemon callers can hold at once. Root has an allowance of its
 // own, so that nobody else can keep it out.
 const (
-	maxConversations        = 256 // on login.sock: of root, and of all others together
-	maxConversationsPerUser = 8   // of one account other than root
-	maxConnections          = 512 // on ksd.sock: of root, and of all others together
-	maxConnectionsPerUser   = 16  // of one account other than root
-	maxRecordsPerMinute     = 60  // of one account that is no administrator
+	maxConversations        = 1024 // on login.sock: of root, and of all others together
+	maxConversationsPerUser = 8    // of one account other than root
+	maxConnections          = 512  // on ksd.sock: of root, and of all others together
+	maxConnectionsPerUser   = 16   // of one account other than root
+	maxRecordsPerMinute     = 60   // of one account that is no administrator
 )
 
 // limits counts what is held at each socket.

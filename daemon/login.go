@@ -9,7 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"ksd/internal/keystroke"
 	"ksd/internal/wire"
 )
 
@@ -106,46 +105,70 @@ func (s *loginServer) converse(ctx context.Context, conn *net.UnixConn, peer wir
 	}()
 	stopTimer := s.d.world.AfterFunc(helloTimeout, func() { _ = conn.SetReadDeadline(past) })
 	stopWatch := context.AfterFunc(ctx, func() { _ = conn.SetReadDeadline(past) })
-	h, tty, err := receiveHello(conn)
+	o, err := receiveOpening(conn)
 	stopTimer()
 	stopWatch()
 	if err != nil {
-		s.d.world.Log.Warn("login.sock: conversation refused", slog.String("actor", peer.String()), slog.Any("error", err))
+		s.d.refuseOpening(peer, err)
 		s.d.verdict(conn, wire.Failed)
 		return
 	}
-	defer tty.Close()
-	who, err := s.d.claimant(peer, h)
+	s.d.verdict(conn, s.answer(ctx, conn, peer, o))
+}
+
+// answer holds a conversation that was opened as it should be.
+func (s *loginServer) answer(ctx context.Context, conn *net.UnixConn, peer wire.Peer, o opening) wire.Code {
+	if o.tty != nil {
+		defer o.tty.Close()
+	}
+	who, err := s.d.claimant(peer, o)
 	if err == nil {
 		err = s.d.mayRecord(peer)
 	}
 	if err != nil {
 		s.d.world.Log.Warn("login.sock: caller refused", slog.String("actor", peer.String()), slog.Any("error", err))
-		s.d.verdict(conn, wire.Failed)
-		return
+		return wire.Failed
 	}
-	code := (&conversation{d: s.d, conn: conn, tty: tty, who: who, silent: h.Silent}).run(ctx)
-	s.d.verdict(conn, code)
+	if o.request != nil {
+		return s.d.admitUnattended(ctx, conn, who, *o.request)
+	}
+	v := &conversation{d: s.d, conn: conn, tty: o.tty, who: who, hello: *o.hello}
+	return v.run(ctx)
+}
+
+// refuseOpening logs why a conversation did not come about. A program of another
+// version is no attack, and what to do about it is known.
+func (d *Daemon) refuseOpening(peer wire.Peer, err error) {
+	text := "login.sock: conversation refused"
+	if errors.Is(err, wire.ErrVersion) {
+		text = "login.sock: the caller is of another version of ksd; install pam_ksd.so, the programs and the daemon together"
+	}
+	d.world.Log.Warn(text, slog.String("actor", peer.String()), slog.Any("error", err))
 }
 
 // errForbidden is the fact that a caller named somebody else.
 var errForbidden = errors.New("only root may name another account")
 
-// claimant checks what a hello says. Where an attempt comes from is believed of
-// administrators alone.
-func (d *Daemon) claimant(peer wire.Peer, h wire.Hello) (claimant, error) {
+// claimant checks who a first packet names. Where an attempt comes from is
+// believed of administrators alone.
+func (d *Daemon) claimant(peer wire.Peer, o opening) (claimant, error) {
+	who := claimant{peer: peer}
+	if o.request != nil {
+		who.user, who.service, who.source = o.request.User, o.request.Service, o.request.Source
+	} else {
+		who.user, who.service, who.source = o.hello.User, o.hello.Service, o.hello.Source
+	}
 	err := errors.Join(
-		checkName("user", h.User, maxUser),
-		checkName("service", h.Service, maxService),
-		checkName("source", h.Source, maxSource))
+		checkName("user", who.user, maxUser),
+		checkName("service", who.service, maxService),
+		checkName("source", who.source, maxSource))
 	if err != nil {
 		return claimant{}, err
 	}
-	user, ok := d.self(peer, h.User)
-	if !ok {
+	var ok bool
+	if who.user, ok = d.self(peer, who.user); !ok {
 		return claimant{}, errForbidden
 	}
-	who := claimant{peer: peer, user: user, service: h.Service, source: h.Source, channel: keystroke.Press}
 	if !d.admin(peer) {
 		who.source = peer.String()
 	}
@@ -179,6 +202,15 @@ func (d *Daemon) reply(conn *net.UnixConn, packet []byte, err error) {
 	stop := d.world.AfterFunc(writeTimeout, func() { _ = conn.SetWriteDeadline(past) })
 	defer stop()
 	_, _ = conn.Write(packet)
+}
+
+// say sends the person a text.
+func (d *Daemon) say(conn *net.UnixConn, silent bool, t wire.Text) {
+	if t.Text == "" || silent {
+		return
+	}
+	p, err := wire.EncodeText(t)
+	d.reply(conn, p, err)
 }
 
 // verdict sends the last packet of a conversation.

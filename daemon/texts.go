@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"ksd/internal/policy"
 	"ksd/internal/wire"
 )
 
@@ -17,7 +18,16 @@ const (
 	leadPaste       = "ksd: that was pasted; please type it by hand"
 	leadText        = "ksd: that read differently; please type it once more"
 	leadCorrections = "ksd: too many corrections to hear the rhythm; please type it once more"
+	textNoTerminal  = "ksd: there is no terminal to type at; connect with a terminal (ssh -t), or ask an administrator for a token: ksdctl token %s"
+	textBadToken    = "ksd: that token is not good, or not any more; ask an administrator for a new one: ksdctl token %s"
 	leadUnusable    = "ksd: the terminal sent something else than typing; please try once more"
+)
+
+// What the person is told where a terminal that tells releases would help: once,
+// before the first phrase, and only where it would.
+const (
+	textTellsLess = "ksd: this terminal tells no key releases; kitty, foot or WezTerm would"
+	textTellsMore = "ksd: this terminal tells key releases; enrol here too for a surer check"
 )
 
 // leadAfter returns the lead of the phrase after a typing.
@@ -50,6 +60,19 @@ func lastWord(c *claim, now time.Time) wire.Text {
 		text = "ksd: the check could not be done; please try again, or ask your administrator"
 	}
 	return wire.Text{IsError: true, Text: text}
+}
+
+// unattendedWord returns what is to be done about an attempt without a terminal,
+// nothing where it was let in or is the caller's to decide.
+func unattendedWord(c *claim, e *policy.Entry, now time.Time) wire.Text {
+	if c.over != wire.Refuse || e == nil {
+		return lastWord(c, now)
+	}
+	format := textNoTerminal
+	if e.Token != policy.NoToken {
+		format = textBadToken
+	}
+	return wire.Text{IsError: true, Text: fmt.Sprintf(format, c.user)}
 }
 
 // plural returns n and its unit.

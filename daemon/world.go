@@ -1,9 +1,11 @@
 package daemon
 
 import (
+	"errors"
 	"io"
 	"log/slog"
 	"os/user"
+	"slices"
 	"strconv"
 	"syscall"
 	"time"
@@ -30,6 +32,9 @@ type World struct {
 	// account of a uid.
 	Account func(name string) (string, uint32, error)
 	Name    func(uid uint32) (string, error)
+	// Member reports whether the account of that name is in one of the groups. It
+	// may take its time.
+	Member func(user string, groups []string) (bool, error)
 	// Peer returns who is at the other end of a connection.
 	Peer func(c syscall.Conn) (wire.Peer, error)
 	// Log takes what the daemon has to say. No key, phrase or score is in it.
@@ -45,6 +50,7 @@ func Real(uid int, log *slog.Logger) World {
 		UID:       uint32(uid),
 		Account:   account,
 		Name:      accountName,
+		Member:    member,
 		Peer:      wire.PeerOf,
 		Log:       log,
 	}
@@ -65,6 +71,32 @@ func accountName(uid uint32) (string, error) {
 		return "", err
 	}
 	return u.Username, nil
+}
+
+// member asks the system's group database. A group that it does not know has no
+// members; any other failure is an error.
+func member(name string, groups []string) (bool, error) {
+	u, err := user.Lookup(name)
+	if err != nil {
+		return false, err
+	}
+	has, err := u.GroupIds()
+	if err != nil {
+		return false, err
+	}
+	for _, name := range groups {
+		g, err := user.LookupGroup(name)
+		if errors.As(err, new(user.UnknownGroupError)) {
+			continue
+		}
+		if err != nil {
+			return false, err
+		}
+		if slices.Contains(has, g.Gid) {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // NewLog returns a logger that writes to w from level on. The journal stamps

@@ -16,13 +16,15 @@ import (
 type hello struct {
 	user, service, source string
 	silent                bool
+	term                  string
 }
 
 // reply is struct ksd_reply, its kind and code in words. The zero value is a
 // malformed packet.
 type reply struct {
-	kind    string // "text", "verdict" or "" for a malformed packet
+	kind    string // "text", "mode", "verdict" or "" for a malformed packet
 	code    string // of a verdict
+	mode    string // of a mode
 	isError bool   // of a text
 	text    string // of a text
 }
@@ -37,9 +39,9 @@ type options struct {
 
 // encodeHello calls ksd_encode_hello; nil is a refusal.
 func encodeHello(h hello) []byte {
-	words := cStrings([]string{h.user, h.service, h.source})
+	words := cStrings([]string{h.user, h.service, h.source, h.term})
 	defer words.free()
-	c := C.struct_ksd_hello{user: words[0], service: words[1], source: words[2], silent: C.bool(h.silent)}
+	c := C.struct_ksd_hello{user: words[0], service: words[1], source: words[2], silent: C.bool(h.silent), term: words[3]}
 	out := (*C.char)(C.malloc(C.KSD_MAX_PACKET))
 	defer C.free(unsafe.Pointer(out))
 	n := C.ksd_encode_hello(&c, out)
@@ -57,6 +59,8 @@ func decodeReply(p []byte) reply {
 	switch r.kind {
 	case C.KSD_TEXT:
 		return reply{kind: "text", isError: bool(r.is_error), text: C.GoString(r.text)}
+	case C.KSD_MODE:
+		return reply{kind: "mode", mode: C.GoString(C.ksd_mode_word(r.mode))}
 	case C.KSD_VERDICT:
 		return reply{kind: "verdict", code: C.GoString(C.ksd_code_word(r.code))}
 	}

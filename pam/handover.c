@@ -167,27 +167,39 @@ static ssize_t receive(int fd, char *packet, size_t n, int64_t deadline)
 	return got;
 }
 
+/* How it ended, with the modes that the daemon may have left the terminal in. */
+static struct ksd_outcome left_in(unsigned modes, struct ksd_outcome o)
+{
+	o.modes = modes;
+	return o;
+}
+
 /* Relays texts until the verdict. The first verdict counts, nothing after it is read. */
 static struct ksd_outcome relay(int fd, const struct ksd_handover *h, char packet[KSD_MAX_PACKET], int64_t deadline)
 {
+	unsigned modes = 0;
+
 	for (;;) {
 		ssize_t n = receive(fd, packet, KSD_MAX_PACKET, deadline);
 		struct ksd_reply r;
 
 		if (n < 0)
-			return talk_error();
+			return left_in(modes, talk_error());
 		if (n == 0)
-			return ended(KSD_END_EOF);
+			return left_in(modes, ended(KSD_END_EOF));
 		r = ksd_decode_reply(packet, (size_t)n);
 		switch (r.kind) {
 		case KSD_TEXT:
 			h->text(h->arg, r.is_error, r.text);
 			break;
+		case KSD_MODE:
+			modes = ksd_modes_with(modes, r.mode);
+			break;
 		case KSD_VERDICT:
 			return (struct ksd_outcome){.end = KSD_END_VERDICT, .code = r.code};
 		case KSD_MALFORMED:
 		default:
-			return ended(KSD_END_MALFORMED);
+			return left_in(modes, ended(KSD_END_MALFORMED));
 		}
 	}
 }

@@ -26,6 +26,7 @@ struct ksd_outcome {
 	enum ksd_end end;
 	enum ksd_code code;
 	int error; /* errno of KSD_END_FAILED */
+	unsigned modes; /* that the daemon may have left the terminal in; none after a verdict */
 };
 
 struct ksd_handover {

@@ -273,17 +273,26 @@ func TestHello(t *testing.T) {
 		host, tty = uid, uid
 	}
 	for env, want := range map[string]string{
+		"TERM=": uid, "TERM=dumb": uid, "TERM=xterm-kitty": uid, "TERM=../x": uid, "TERM=x\x1b[2J": uid,
+		"TERM=" + strings.Repeat("x", 64): uid, "TERM=" + strings.Repeat("x", 65): uid,
 		"": uid, "RHOST=2001:db8::1": host, "TTY=/dev/pts/7": tty,
 		"RHOST=2001:db8::1 TTY=ssh": host, "RHOST=": uid,
 	} {
 		d := (&fakeDaemon{uid: -1, run: verdict(wire.Accept)}).start(t)
 		argv := led(b.host, "-s", b.stack(t, "socket="+d.path), "test", me(t))
 		cmd := exec.Command(argv[0], argv[1:]...)
-		cmd.Env = append(os.Environ(), strings.Fields(env)...)
+		cmd.Env = append(os.Environ(), "TERM=vt100")
+		cmd.Env = append(cmd.Env, strings.Fields(env)...)
+		term := "vt100"
+		if after, ok := strings.CutPrefix(env, "TERM="); ok {
+			if term = after; !wire.CleanTerm(term) {
+				term = ""
+			}
+		}
 		open(t, cmd).wait().check(t, success, "-")
 		h, _ := d.last()
-		if h != (wire.Hello{User: me(t), Service: "test", Source: want, Silent: true}) {
-			t.Errorf("%q: the daemon was told %+v, want source %q", env, h, want)
+		if h != (wire.Hello{User: me(t), Service: "test", Source: want, Silent: true, Term: term}) {
+			t.Errorf("%q: the daemon was told %+v, want source %q and term %q", env, h, want, term)
 		}
 	}
 }

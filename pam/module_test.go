@@ -97,6 +97,17 @@ var endings = []struct {
 	{"dies/silent", raw(), lenient, "-s", authErr, "-"},
 	{"dies/forked", raw(), lenient, "-f", authErr, ""},
 	{"dies after a text", raw("Tkind=info\x00text=one moment\x00"), lenient, "", authErr, "info: one moment\n"},
+	{"dies in plain mode", raw("Mmode=plain\x00"), lenient, "-s", authErr, "\x1b[?2004l"},
+	{"dies in kitty mode", raw("Mmode=kitty\x00"), lenient, "-s", authErr, "\x1b[<u\x1b[?2004l"},
+	{"dies in win32 mode", raw("Mmode=win32\x00"), lenient, "-s", authErr, "\x1b[?9001l\x1b[?2004l"},
+	{"dies in either mode", raw("Mmode=plain\x00", "Mmode=kitty\x00", "Mmode=win32\x00"), lenient, "-s", authErr, "\x1b[<u\x1b[?9001l\x1b[?2004l"},
+	{"dies in kitty mode/forked", raw("Mmode=kitty\x00"), lenient, "-f", authErr, "\x1b[<u\x1b[?2004l"},
+	{"dies out of its mode", raw("Mmode=kitty\x00", "Mmode=plain\x00"), lenient, "-s", authErr, "\x1b[?2004l"},
+	{"mode and a verdict", raw("Mmode=kitty\x00", "Vcode=accept\x00"), lenient, "-s", success, "-"},
+	{"mode and silence", func(c *conversation) { raw("Mmode=kitty\x00")(c); silent(c) }, lenient + " timeout=1", "-s", authErr, "\x1b[<u\x1b[?2004l"},
+	{"mode that does not exist", raw("Mmode=linux\x00", "Vcode=accept\x00"), lenient, "-s", authErr, "-"},
+	{"mode at a stopped terminal", stopped, lenient, "-s", authErr, "-"},
+
 	{"silent", silent, lenient + " timeout=1", "", authErr, "error: The typing check did not answer"},
 	{"silent/interrupted", silent, lenient + " timeout=1", "-i", authErr, "error: The typing check did not answer"},
 	{"slow/interrupted", slow, "", "-i", success, "info: the daemon says hello\n"},
@@ -113,7 +124,7 @@ var endings = []struct {
 	{"extra field", raw("Vcode=accept\x00v=2\x00"), lenient, "", authErr, ""},
 	{"two codes", raw("Vcode=accept\x00code=accept\x00"), lenient, "", authErr, ""},
 	{"refuses, then accepts", raw("Vcode=refuse\x00", "Vcode=accept\x00"), lenient, "", authErr, "delay\n"},
-	{"a hello", raw("Hv=1\x00user=a\x00service=su\x00source=uid:0\x00"), lenient, "", authErr, ""},
+	{"a hello", raw("Hv=2\x00user=a\x00service=su\x00source=uid:0\x00"), lenient, "", authErr, ""},
 	{"text with an escape", raw("Tkind=info\x00text=\x1b[2J\x00", "Vcode=accept\x00"), lenient, "", authErr, "error: The typing check failed"},
 	{"text one byte too long", raw("Tkind=info\x00text="+strings.Repeat("x", wire.MaxPacket-17)+"\x00x", "Vcode=accept\x00"), lenient, "", authErr, "error: The typing check failed"},
 	{"text of 1 MiB", huge, lenient, "", authErr, "error: The typing check failed"},
@@ -133,6 +144,12 @@ const lenient = "fail=open no_tty=ignore unenrolled=ignore"
 func slow(c *conversation) {
 	time.Sleep(300 * time.Millisecond)
 	verdict(wire.Accept)(c)
+}
+
+// stopped dies in a mode, with the terminal's output stopped as by Ctrl-S.
+func stopped(c *conversation) {
+	unix.IoctlSetInt(int(c.tty.Fd()), unix.TCXONC, unix.TCOOFF)
+	raw("Mmode=kitty\x00")(c)
 }
 
 func chatter(c *conversation) {
@@ -177,6 +194,9 @@ func testEndings(t *testing.T, b built) {
 			d := (&fakeDaemon{uid: -1, run: e.run}).start(t)
 			r := b.at(t, "socket="+d.path+" "+e.options, e.flags).wait()
 			r.check(t, e.want, e.text)
+			if e.flags == "-s" && strings.HasPrefix(e.text, "\x1b") && r.output != e.text {
+				t.Errorf("the screen has %q, want %q and no more", r.output, e.text)
+			}
 			if _, n := d.last(); n != 1 && e.want != serviceErr {
 				t.Errorf("%d conversations, want one", n)
 			}
@@ -193,7 +213,7 @@ func TestGoldenPacketsSanitized(t *testing.T) {
 		switch {
 		case name == "verdict-refuse":
 			text = "delay\n"
-		case strings.HasPrefix(name, "text-"), name == "verdict-accept":
+		case strings.HasPrefix(name, "text-"), strings.HasPrefix(name, "mode-"), name == "verdict-accept":
 			want = success
 		case name == "verdict-locked":
 			want = maxTries

@@ -9,6 +9,38 @@ static const char *const code_words[KSD_CODES] = {
 	[KSD_TIMED_OUT] = "timeout",      [KSD_UNUSABLE] = "unusable",   [KSD_DAEMON_FAILED] = "failed",
 };
 
+static const char *const mode_words[KSD_MODES] = {
+	[KSD_NO_MODE] = "none", [KSD_PLAIN] = "plain", [KSD_KITTY] = "kitty", [KSD_WIN32] = "win32",
+};
+
+const char *ksd_mode_word(enum ksd_mode mode)
+{
+	return mode > KSD_NO_MODE && mode < KSD_MODES ? mode_words[mode] : mode_words[KSD_NO_MODE];
+}
+
+unsigned ksd_modes_with(unsigned modes, enum ksd_mode mode)
+{
+	return mode == KSD_PLAIN ? 1u << KSD_PLAIN : modes | 1u << mode;
+}
+
+/* What mode.go of internal/wire says of each. */
+#define POP "\033[<u"
+#define WIN32_OFF "\033[?9001l"
+#define BRACKETS_OFF "\033[?2004l"
+
+const char *ksd_modes_undo(unsigned modes)
+{
+	bool kitty = (modes & 1u << KSD_KITTY) != 0, win32 = (modes & 1u << KSD_WIN32) != 0;
+
+	if (modes == 0)
+		return "";
+	if (kitty && win32)
+		return POP WIN32_OFF BRACKETS_OFF;
+	if (kitty)
+		return POP BRACKETS_OFF;
+	return win32 ? WIN32_OFF BRACKETS_OFF : BRACKETS_OFF;
+}
+
 const char *ksd_code_word(enum ksd_code code)
 {
 	return code > KSD_NO_CODE && code < KSD_CODES ? code_words[code] : code_words[KSD_NO_CODE];
@@ -49,6 +81,13 @@ static bool clean_value(const char *s, size_t n)
 	return true;
 }
 
+bool ksd_clean_term(const char *term)
+{
+	size_t n = strspn(term, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+._-");
+
+	return n >= 1 && n <= KSD_MAX_TERM && term[n] == '\0';
+}
+
 static bool clean_name(const char *s, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
@@ -80,10 +119,12 @@ size_t ksd_encode_hello(const struct ksd_hello *h, char out[KSD_MAX_PACKET])
 	size_t n = 0;
 
 	out[n++] = 'H';
-	if (!put(out, &n, "v", "1") || !put(out, &n, "user", h->user) ||
+	if (!put(out, &n, "v", "2") || !put(out, &n, "user", h->user) ||
 	    !put(out, &n, "service", h->service) || !put(out, &n, "source", h->source))
 		return 0;
 	if (h->silent && !put(out, &n, "silent", "1"))
+		return 0;
+	if (h->term != NULL && *h->term != '\0' && (!ksd_clean_term(h->term) || !put(out, &n, "term", h->term)))
 		return 0;
 	return n;
 }
@@ -140,6 +181,18 @@ static struct ksd_reply text_of(const struct field *fields, int n)
 	return r.is_error || strcmp(kind, "info") == 0 ? r : malformed;
 }
 
+static struct ksd_reply mode_of(const struct field *fields, int n)
+{
+	struct ksd_reply malformed = {0};
+
+	if (n != 1 || !is_named(&fields[0], "mode"))
+		return malformed;
+	for (int m = KSD_NO_MODE + 1; m < KSD_MODES; m++)
+		if (strcmp(fields[0].value, mode_words[m]) == 0)
+			return (struct ksd_reply){.kind = KSD_MODE, .mode = (enum ksd_mode)m};
+	return malformed;
+}
+
 static struct ksd_reply verdict_of(const struct field *fields, int n)
 {
 	struct ksd_reply malformed = {0};
@@ -166,6 +219,8 @@ struct ksd_reply ksd_decode_reply(const char *packet, size_t n)
 	switch (packet[0]) {
 	case 'T':
 		return text_of(fields, count);
+	case 'M':
+		return mode_of(fields, count);
 	case 'V':
 		return verdict_of(fields, count);
 	}

@@ -4,9 +4,10 @@
  * daemon, relays texts, and turns the verdict into a PAM code. docs/PAM.md
  * holds the table of every ending, its code and its outcome.
  *
- * No thread, no child, no signal handler, no environment variable: it runs
- * inside programs that are set-user-ID, that fork after loading it, and that
- * hostile users start.
+ * No thread, no child, no signal handler: it runs inside programs that are
+ * set-user-ID, that fork after loading it, and that hostile users start. Of the
+ * environment it reads TERM alone, which its user may choose as it may choose
+ * the terminal: it decides how keys are told and nothing else.
  */
 #define _GNU_SOURCE
 #ifdef __has_include
@@ -22,6 +23,7 @@
 #include <errno.h>
 #include <pwd.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <syslog.h>
 #include <unistd.h>
@@ -87,6 +89,14 @@ static bool find_source(pam_handle_t *pamh, char source[SOURCE_SIZE])
 	else
 		n = snprintf(source, SOURCE_SIZE, "uid:%u", (unsigned)getuid());
 	return n > 0 && n < SOURCE_SIZE;
+}
+
+/* The terminal's type, NULL where there is none or none that can be sent. */
+static const char *find_term(void)
+{
+	const char *term = getenv("TERM");
+
+	return term != NULL && ksd_clean_term(term) ? term : NULL;
 }
 
 /* What the person is told about an ending that the daemon cannot tell. */
@@ -185,7 +195,7 @@ static struct ksd_outcome judge(struct attempt *a, const struct ksd_options *opt
 		.socket = opt->socket, .timeout = opt->timeout, .tty = tty.fd,
 		.hello = packet, .hello_len = n, .is_daemon = is_daemon, .text = say, .arg = a,
 	});
-	ksd_tty_close(&tty);
+	ksd_tty_close(&tty, ksd_modes_undo(o.modes));
 	return o;
 }
 
@@ -211,6 +221,7 @@ int pam_sm_authenticate(pam_handle_t *pamh, int flags, int argc, const char **ar
 	}
 	hello.service = item(pamh, PAM_SERVICE);
 	hello.source = find_source(pamh, source) ? source : "";
+	hello.term = find_term();
 	o = judge(&a, &opt, &hello);
 	code = pam_code(o, &opt, flags);
 	write_log(pamh, o, code, &hello);

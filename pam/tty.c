@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -58,33 +60,50 @@ enum ksd_tty_state ksd_tty_open(struct ksd_tty *t)
 	return KSD_TTY_FAILED;
 }
 
+/* Writes a few bytes if they go through at once: nothing may hold the host here. */
+static void write_at_once(int fd, const char *text)
+{
+	struct pollfd p = {.fd = fd, .events = POLLOUT};
+	ssize_t written = 0;
+
+	if (*text != '\0' && poll(&p, 1, 0) == 1 && p.revents == POLLOUT)
+		written = write(fd, text, strlen(text));
+	(void)written;
+}
+
 /*
  * With SIGTTOU blocked, so that a host which was sent to the background while
  * it waited mends the terminal instead of being stopped.
  */
-static void restore(const struct ksd_tty *t)
+static void restore(const struct ksd_tty *t, const char *undo)
 {
 	struct termios now;
 	sigset_t ttou, before;
+	bool same;
 
 	memset(&now, 0, sizeof now);
-	if (tcgetattr(t->fd, &now) != 0 || memcmp(&now, &t->saved, sizeof now) == 0)
+	if (tcgetattr(t->fd, &now) != 0)
+		return;
+	same = memcmp(&now, &t->saved, sizeof now) == 0;
+	if (same && *undo == '\0')
 		return;
 	sigemptyset(&ttou);
 	sigaddset(&ttou, SIGTTOU);
 	if (sigprocmask(SIG_BLOCK, &ttou, &before) != 0)
 		return;
 	/* TCSANOW, because waiting for the output would wait for a Ctrl-S too. */
-	tcsetattr(t->fd, TCSANOW, &t->saved);
+	if (!same)
+		tcsetattr(t->fd, TCSANOW, &t->saved);
+	write_at_once(t->fd, undo);
 	tcflush(t->fd, TCIFLUSH);
 	sigprocmask(SIG_SETMASK, &before, NULL);
 }
 
-void ksd_tty_close(struct ksd_tty *t)
+void ksd_tty_close(struct ksd_tty *t, const char *undo)
 {
 	if (t->fd < 0)
 		return;
-	restore(t);
+	restore(t, undo);
 	close(t->fd);
 	t->fd = -1;
 }

@@ -1,6 +1,7 @@
 /*
  * tty.h: the terminal that is handed to the daemon. The module never reads
- * from it and never changes it, except to put back what it found.
+ * from it and never changes it, except to put back what it found. It writes to
+ * it only to undo what a daemon that is gone had switched on.
  */
 #ifndef KSD_TTY_H
 #define KSD_TTY_H
@@ -25,10 +26,11 @@ struct ksd_tty {
 enum ksd_tty_state ksd_tty_open(struct ksd_tty *t);
 
 /*
- * Puts the saved settings back if they are not in force any more, and drops
- * what was typed meanwhile; then closes the descriptor.
+ * Puts the saved settings back if they are not in force any more, writes undo
+ * if the terminal takes it at once, and drops what was typed meanwhile; then
+ * closes the descriptor. undo is a few bytes, "" where nothing is to be undone.
  */
-void ksd_tty_close(struct ksd_tty *t);
+void ksd_tty_close(struct ksd_tty *t, const char *undo);
 
 /* Moves fd to 3 or above, where no host takes it for stdin, stdout or stderr. */
 int ksd_above_stdio(int fd);

@@ -22,6 +22,8 @@ func sameAsGo(t *testing.T, p []byte) {
 		switch m := m.(type) {
 		case wire.Text:
 			want = reply{kind: "text", isError: m.IsError, text: m.Text}
+		case wire.Mode:
+			want = reply{kind: "mode", mode: string(m)}
 		case wire.Verdict:
 			want = reply{kind: "verdict", code: string(m.Code)}
 		}
@@ -54,7 +56,7 @@ func TestGoldenPackets(t *testing.T) {
 		sameAsGo(t, p)
 		kind, rest, _ := strings.Cut(name, "-")
 		switch got := decodeReply(p); kind {
-		case "bad", "hello":
+		case "bad", "hello", "request":
 			if got != (reply{}) {
 				t.Errorf("%s was taken: %+v", name, got)
 			}
@@ -66,17 +68,21 @@ func TestGoldenPackets(t *testing.T) {
 			if got.kind != kind {
 				t.Errorf("%s: %+v", name, got)
 			}
+		case "mode":
+			if got.kind != kind || got.mode != rest {
+				t.Errorf("%s: %+v", name, got)
+			}
 		default:
 			t.Errorf("%s: unknown kind of packet", name)
 		}
-		if kind != "hello" {
+		if kind != "hello" || name == "hello-all" { // no client of ssh runs the module
 			continue
 		}
 		h, err := wire.DecodeHello(p)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := encodeHello(hello{h.User, h.Service, h.Source, h.Silent}); !bytes.Equal(got, p) {
+		if got := encodeHello(hello{h.User, h.Service, h.Source, h.Silent, h.Term}); !bytes.Equal(got, p) {
 			t.Errorf("%s: C writes %q, the file has %q", name, got, p)
 		}
 	}
@@ -94,13 +100,23 @@ func TestEncodeHelloRefuses(t *testing.T) {
 	}
 	for name, v := range bad {
 		for field, h := range map[string]hello{
-			"user":    {v, good.service, good.source, false},
-			"service": {good.user, v, good.source, false},
-			"source":  {good.user, good.service, v, false},
+			"user":    {v, good.service, good.source, false, ""},
+			"service": {good.user, v, good.source, false, ""},
+			"source":  {good.user, good.service, v, false, ""},
+			"term":    {good.user, good.service, good.source, false, v},
 		} {
+			if field == "term" && v == "" {
+				continue // there is none
+			}
 			if p := encodeHello(h); p != nil {
 				t.Errorf("%s %s: wrote %.40q", name, field, p)
 			}
+		}
+	}
+	for _, term := range []string{"x term", "a/b", "%s", "ü", "xterm\t", strings.Repeat("x", 65)} {
+		h := good
+		if h.term = term; encodeHello(h) != nil {
+			t.Errorf("term %q was sent", term)
 		}
 	}
 	// The longest that fits, and one byte more.
@@ -196,21 +212,21 @@ func FuzzDecodeReply(f *testing.F) {
 // FuzzEncodeHello: what the C encoder writes is what the Go encoder writes and
 // the daemon takes, and it refuses exactly what one of these refuses.
 func FuzzEncodeHello(f *testing.F) {
-	f.Add("alice", "su", "uid:1000", false)
-	f.Add("zoë", "sshd", "host:::1", true)
-	f.Add("", "\x1b", "\xff", true)
-	f.Fuzz(func(t *testing.T, user, service, source string, silent bool) {
-		if strings.ContainsRune(user+service+source, 0) {
+	f.Add("alice", "su", "uid:1000", false, "xterm-256color")
+	f.Add("zoë", "sshd", "host:::1", true, "")
+	f.Add("", "\x1b", "\xff", true, "../x")
+	f.Fuzz(func(t *testing.T, user, service, source string, silent bool, term string) {
+		if strings.ContainsRune(user+service+source+term, 0) {
 			t.Skip("a C string ends there")
 		}
-		want, err := wire.EncodeHello(wire.Hello{User: user, Service: service, Source: source, Silent: silent})
+		want, err := wire.EncodeHello(wire.Hello{User: user, Service: service, Source: source, Silent: silent, Term: term})
 		if err == nil {
 			_, err = wire.DecodeHello(want)
 		}
 		if err != nil {
 			want = nil
 		}
-		if got := encodeHello(hello{user, service, source, silent}); !bytes.Equal(got, want) {
+		if got := encodeHello(hello{user, service, source, silent, term}); !bytes.Equal(got, want) {
 			t.Errorf("C writes %q, Go %q, %v", got, want, err)
 		}
 	})

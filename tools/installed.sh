@@ -19,4 +19,7 @@ Next:
   2. keep a root shell open, and add to /etc/pam.d/su, below its other auth lines:
          auth  required  pam_ksd.so
   3. try it in another terminal:  su - YOUR-NAME
+
+For logins over ssh, ksd-login: docs/SSH.md. Its group, where systemd-sysusers did
+not make it:  groupadd --system ksd-login
 END

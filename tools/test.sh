@@ -5,7 +5,7 @@
 # KSD_REFUSE_SKIPS=1 makes a skip a failure: on a machine that can run all.
 set -eu
 cd "$(dirname "$0")/.."
-packages='gcc libc6-dev libpam0g-dev libpam-wrapper openssh-client openssh-server pamtester sudo util-linux systemd'
+packages='gcc libc6-dev libpam0g-dev libpam-wrapper openssh-client openssh-server pamtester cron git rsync tmux sudo util-linux systemd'
 
 missing=
 for p in $packages; do

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"strings"
+	"time"
 
 	"ksd/internal/cli"
 	"ksd/internal/wire"
@@ -27,7 +28,7 @@ type command struct {
 // with its command value and a line here.
 func commands() []command {
 	return []command{
-		statusCommand, usersCommand, verifyCommand, unlockCommand, deleteCommand,
+		statusCommand, usersCommand, verifyCommand, unlockCommand, tokenCommand, deleteCommand,
 		confirmCommand, revertCommand, auditCommand,
 		modelCommand, retrainCommand, importCommand, checkConfigCommand,
 		benchCommand, populationCommand, trainBaseCommand,
@@ -44,6 +45,7 @@ type options struct {
 	limit, first, sittings int
 	prefix, class          string
 
+	valid         time.Duration
 	note, channel string
 	skip          int
 	bench         benchOptions

@@ -103,7 +103,7 @@ func TestOthersMayNot(t *testing.T) {
 	d := ksdtest.Start(t, small)
 	d.Enrol("ana", ksdtest.NewTypist(1, tempo))
 	d.As(d.UID("ben"))
-	for _, args := range []string{"users", "users ana", "unlock ana", "delete ana --yes", "audit", "model", "retrain"} {
+	for _, args := range []string{"users", "users ana", "unlock ana", "token ana", "delete ana --yes", "audit", "model", "retrain"} {
 		exit, out, errs := ctl(d, strings.Fields(args)...)
 		check(t, exit, out, errs, cli.ExitForbidden, "", "sudo")
 	}

@@ -32,6 +32,8 @@ var table = []row{
 	{"cmd", nil, nil, plain, "every program at a terminal; tests alone"},
 	{"cmd/ksdd", []string{"daemon"}, nil, plain, "the daemon's main"},
 	{"cmd/ksd-enroll", []string{"enroll", "internal/cli"}, nil, plain, "the enrolment's main"},
+	{"cmd/ksd-sshd", []string{"sshd"}, nil, plain, "the ssh server's main"},
+	{"cmd/ksd-login", []string{"login"}, nil, plain, "the gate's main"},
 	{"cmd/ksd-try", []string{"demo", "internal/cli"}, nil, plain, "the main of make try"},
 	{
 		"cmd/ksdctl",
@@ -44,6 +46,26 @@ var table = []row{
 		[]string{"github.com/creack/pty"},
 		plain, "make try: starts the programs and plays people at them",
 	},
+	{
+		"sshd",
+		[]string{"conf", "internal/capture", "sshd/link", "sshd/listener", "sshd/monitor", "sshd/network"},
+		[]string{"golang.org/x/sys"},
+		plain, "the three roles of the ssh server, each a process",
+	},
+	{
+		"sshd/network",
+		[]string{"internal/capture", "internal/channel", "internal/cli", "internal/keystroke", "internal/wire", "sshd/link"},
+		[]string{"github.com/gliderlabs/ssh", "golang.org/x/crypto", "golang.org/x/sys"},
+		plain, "speaks SSH with strangers; may do nothing else",
+	},
+	{
+		"sshd/monitor",
+		[]string{"conf", "internal/wire", "sshd/link"},
+		[]string{"C", "github.com/msteinert/pam/v2", "golang.org/x/crypto", "golang.org/x/sys"},
+		plain, "root's half of a connection; C is the user database",
+	},
+	{"sshd/listener", []string{"conf"}, []string{"golang.org/x/sys"}, plain, "counts connections; reads none"},
+	{"sshd/link", []string{"internal/keystroke", "internal/wire"}, []string{"golang.org/x/sys"}, plain, "what the two halves say to each other"},
 	{"pam", nil, []string{"C"}, plain, "the PAM module is C; Go is in its tests alone"},
 	{
 		"internal/ksdtest",
@@ -55,8 +77,8 @@ var table = []row{
 	{
 		"daemon",
 		[]string{
-			"conf", "internal/audit", "internal/capture", "internal/feature", "internal/keystroke",
-			"internal/model", "internal/policy", "internal/store", "internal/wire",
+			"conf", "internal/audit", "internal/capture", "internal/channel", "internal/feature",
+			"internal/keystroke", "internal/model", "internal/policy", "internal/store", "internal/wire",
 		},
 		[]string{"golang.org/x/sys", "golang.org/x/term"},
 		plain, "the one place where all parts meet",
@@ -77,6 +99,12 @@ var table = []row{
 		[]string{"internal/capture", "internal/corpus", "internal/keystroke", "internal/wire"},
 		[]string{"golang.org/x/term"},
 		plain, "what all programs say and show alike",
+	},
+	{
+		"login",
+		[]string{"conf", "internal/wire"},
+		[]string{"golang.org/x/sys"},
+		plain, "stands before somebody's shell, so the less the better",
 	},
 	{"conf", nil, []string{"github.com/BurntSushi/toml"}, plain, "knows files and ranges, not what they are for"},
 	{"internal/audit", []string{"internal/store"}, nil, plain, "an entry in the store, then a line in the log"},
@@ -144,7 +172,7 @@ var table = []row{
 // logins are the programs that stand in somebody's login or run as somebody;
 // none of them may hold a model, a template or the database.
 var (
-	logins  = []string{"cmd/ksd-enroll"}
+	logins  = []string{"cmd/ksd-enroll", "cmd/ksd-login", "cmd/ksd-sshd"}
 	secrets = []string{"daemon", "internal/model", "internal/model/train", "internal/store"}
 )
 

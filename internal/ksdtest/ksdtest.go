@@ -16,6 +16,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -50,6 +51,7 @@ type Daemon struct {
 	mu       sync.Mutex
 	accounts []string
 	aliases  map[string]string
+	members  func(user string, groups []string) (bool, error)
 	next     func() (conf.Config, error)
 }
 
@@ -120,7 +122,7 @@ func (d *Daemon) Options() daemon.Options {
 // World returns the daemon's surroundings: this test's clock, accounts and
 // peers.
 func (d *Daemon) World() daemon.World {
-	w := daemon.Real(AdminUID, daemon.NewLog(d.Log, nil, true))
+	w := daemon.Real(AdminUID, daemon.NewLog(d.Log, slog.LevelDebug, true))
 	w.Now, w.AfterFunc = d.Clock.Now, d.Clock.AfterFunc
 	w.Account = func(name string) (string, uint32, error) {
 		name = d.alias(name)
@@ -130,6 +132,15 @@ func (d *Daemon) World() daemon.World {
 		return "", 0, errNoAccount
 	}
 	w.Name = d.name
+	w.Member = func(user string, groups []string) (bool, error) {
+		d.mu.Lock()
+		members := d.members
+		d.mu.Unlock()
+		if members == nil {
+			return false, nil
+		}
+		return members(user, groups)
+	}
 	w.Peer = func(syscall.Conn) (wire.Peer, error) { return wire.Peer{UID: uint32(d.peer.Load())}, nil }
 	return w
 }
@@ -192,6 +203,14 @@ func (d *Daemon) Alias(name, account string) {
 	d.aliases[name] = account
 }
 
+// Members has the group database answer as f does; without it nobody is in any
+// group.
+func (d *Daemon) Members(f func(user string, groups []string) (bool, error)) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.members = f
+}
+
 func (d *Daemon) alias(name string) string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -228,27 +247,43 @@ func (d *Daemon) Client() *wire.Client {
 	return c
 }
 
-// Enrol takes a person through one sitting, as an administrator would.
+// Enrol takes a person through one sitting on channel Press, as an administrator
+// would.
 func (d *Daemon) Enrol(user string, hands *Typist) {
+	d.tb.Helper()
+	d.EnrolOn(user, hands, keystroke.Press)
+}
+
+// EnrolOn is Enrol on channel Press or Full.
+func (d *Daemon) EnrolOn(user string, hands *Typist, ch keystroke.Channel) {
 	d.tb.Helper()
 	d.UID(user)
 	before := d.peer.Swap(AdminUID)
 	defer d.peer.Store(before)
 	c := d.Client()
 	defer c.Close()
-	if err := Enrol(context.Background(), c, user, hands); err != nil {
+	if err := EnrolOn(context.Background(), c, user, hands, ch); err != nil {
 		d.tb.Fatalf("enrol %s: %v", user, err)
 	}
 }
 
-// Enrol takes a person through one sitting over c.
+// Enrol takes a person through one sitting on channel Press over c.
 func Enrol(ctx context.Context, c *wire.Client, user string, hands *Typist) error {
-	s, err := c.OpenSitting(ctx, wire.SittingRequest{User: user, Channel: keystroke.Press})
+	return EnrolOn(ctx, c, user, hands, keystroke.Press)
+}
+
+// EnrolOn is Enrol on channel Press or Full.
+func EnrolOn(ctx context.Context, c *wire.Client, user string, hands *Typist, ch keystroke.Channel) error {
+	typing := hands.Sample
+	if ch == keystroke.Full {
+		typing = hands.FullSample
+	}
+	s, err := c.OpenSitting(ctx, wire.SittingRequest{User: user, Channel: ch})
 	if err != nil {
 		return err
 	}
 	for next := s.Next; next.Phrase != ""; {
-		r, err := c.Type(ctx, s.ID, wire.Typing{Sample: hands.Sample(next.Phrase), Insist: true})
+		r, err := c.Type(ctx, s.ID, wire.Typing{Sample: typing(next.Phrase), Insist: true})
 		if err != nil {
 			return err
 		}

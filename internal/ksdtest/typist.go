@@ -95,6 +95,7 @@ type Terminal struct {
 	seen  int           // bytes that Await has gone past
 	more  chan struct{} // closed and renewed when something is shown
 	ended bool
+	kitty *Kitty // what it answers as; nil: nothing
 }
 
 // NewTerminal opens a pseudo-terminal that the test closes. Without any the
@@ -141,11 +142,18 @@ func (t *Terminal) watch() {
 		t.mu.Lock()
 		t.shown.Write(buf[:n])
 		t.ended = err != nil
+		answer := ""
+		if t.kitty != nil {
+			answer = t.kitty.answer(t.shown.String())
+		}
 		close(t.more)
 		t.more = make(chan struct{})
 		t.mu.Unlock()
 		if err != nil {
 			return
+		}
+		if answer != "" {
+			_, _ = io.WriteString(t.Keys, answer)
 		}
 	}
 }

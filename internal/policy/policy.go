@@ -2,10 +2,11 @@
 // input, no output, no clock of its own. Whatever it cannot make sense of, it
 // denies, and the zero value of everything in it denies too.
 //
-// Four rules live here: when the phrases typed so far are enough to decide
+// Five rules live here: when the phrases typed so far are enough to decide
 // (Decide), whether a typed line may be judged at all (CheckText), how long
-// somebody who was refused too often has to wait (Lockout), and which typings
-// templates grow by (Growth).
+// somebody who was refused too often has to wait (Lockout), which typings
+// templates grow by (Growth), and who may in where there is nothing to type at
+// (Entry).
 package policy
 
 import "math"

@@ -108,12 +108,15 @@ func scanPerson(rows *sql.Rows) (p Person, err error) {
 	return p, err
 }
 
-// DeletePerson deletes a person with all sittings, samples, probes and grown
-// typings, and overwrites them on disk. The audit log and the lock-out stay. Error:
-// ErrNotFound.
+// DeletePerson deletes a person with all sittings, samples, probes, grown
+// typings and open tokens, and overwrites them on disk. The audit log and the
+// lock-out stay. Error: ErrNotFound.
 func (s *Store) DeletePerson(ctx context.Context, name string) error {
 	what := fmt.Sprintf("delete person %q", name)
 	err := s.update(ctx, what, func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, "DELETE FROM tokens WHERE user = ?", name); err != nil {
+			return err
+		}
 		res, err := tx.ExecContext(ctx, "DELETE FROM people WHERE name = ?", name)
 		return one(res, err)
 	})

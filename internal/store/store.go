@@ -1,6 +1,7 @@
 // Package store keeps what ksd knows of people in an SQLite database: who is
 // enrolled, every sample of their sittings, the newest accepted logins, the
-// typings that templates grow by, the refusals that lock, and the audit log.
+// typings that templates grow by, the refusals that lock, the terminals that do
+// not answer, the one-time tokens that are open, and the audit log.
 //
 // # The state folder
 //

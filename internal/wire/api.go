@@ -22,6 +22,7 @@ const (
 	RouteUnlock    = "POST /v1/users/{user}/unlock"  // admin   → Person
 	RouteConfirm   = "POST /v1/users/{user}/confirm" // admin   → Growth
 	RouteRevert    = "POST /v1/users/{user}/revert"  // admin   → Person as it was
+	RouteToken     = "POST /v1/users/{user}/tokens"  // admin: TokenRequest → Token
 	RouteSitting   = "POST /v1/sittings"             // self, proved: SittingRequest → Sitting
 	RouteTyping    = "POST /v1/sittings/{id}/typing" // its opener: Typing → TypingResult
 	RouteFinish    = "POST /v1/sittings/{id}/finish" // its opener → Person
@@ -80,6 +81,26 @@ type Growth struct {
 	Joined int `json:"joined"` // those of them that joined
 }
 
+// How long a token may be used.
+const (
+	DefaultTokenLife = 10 * time.Minute
+	MaxTokenLife     = 24 * time.Hour
+)
+
+// TokenRequest asks for a one-time token.
+type TokenRequest struct {
+	ValidS int64 `json:"valid_s"` // 1 to MaxTokenLife, in seconds
+}
+
+// Token lets its user in once where there is no terminal to type at (see N in
+// the package comment). The daemon keeps no copy of it.
+type Token struct {
+	User    string    `json:"user"`
+	Token   string    `json:"token"` // 26 characters of A-Z and 2-7
+	Expires time.Time `json:"expires"`
+	Open    int       `json:"open"` // tokens of the user that are open, this one included
+}
+
 // SittingRequest opens or resumes an enrolment sitting.
 type SittingRequest struct {
 	User    string            `json:"user"`
@@ -109,6 +130,9 @@ type Typing struct {
 	Sample keystroke.Sample `json:"sample"`
 	// Insist keeps a sample that was found too unlike the others.
 	Insist bool `json:"insist,omitempty"`
+	// Silent says, of a challenge's terminal that was asked for releases, whether
+	// it answered nothing.
+	Silent *bool `json:"silent,omitempty"`
 }
 
 // TypingResult answers a typing of a sitting. What is Kept is on disk.
@@ -145,6 +169,7 @@ type ChallengeRequest struct {
 	User    string `json:"user"`
 	Service string `json:"service"`
 	Source  string `json:"source,omitempty"` // believed from root alone
+	Term    string `json:"term,omitempty"`   // type of the terminal that is typed at, as TERM has it
 }
 
 // Challenge is one phrase to type, once, soon.
@@ -154,6 +179,9 @@ type Challenge struct {
 	ExpireMS int64  `json:"expire_ms"`
 	Try      int    `json:"try"`   // this try, from 1
 	Tries    int    `json:"tries"` // tries in all
+	// Silent says that terminals of this type did not answer this person, so that
+	// asking them for releases would only take time.
+	Silent bool `json:"silent,omitempty"`
 }
 
 // Answer judges a typed challenge. While Code is "" the attempt goes on with

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"time"
 )
 
 // Status asks how the daemon is.
@@ -46,6 +47,12 @@ func (c *Client) Confirm(ctx context.Context, user string) (Growth, error) {
 // person as it was. Administrators only.
 func (c *Client) Revert(ctx context.Context, user string) (Person, error) {
 	return ask[Person](ctx, c, RouteRevert, user, nil)
+}
+
+// Token makes a one-time token of a user, good for as long as valid, to the
+// second. Administrators only.
+func (c *Client) Token(ctx context.Context, user string, valid time.Duration) (Token, error) {
+	return ask[Token](ctx, c, RouteToken, user, TokenRequest{ValidS: int64(valid / time.Second)})
 }
 
 // OpenSitting opens an enrolment sitting, or resumes the one that broke off.

@@ -108,7 +108,7 @@ func TestHandOver(t *testing.T) {
 		{"closed after a text", []string{info}, []Text{{false, "hello"}}, Verdict{}, ErrNoVerdict},
 		{"verdict that does not exist", []string{"Vcode=yes\x00"}, nil, Verdict{}, ErrPacket},
 		{"verdict without code", []string{"V"}, nil, Verdict{}, ErrPacket},
-		{"packet of a client", []string{"Hv=1\x00user=a\x00service=b\x00source=c\x00"}, nil, Verdict{}, ErrPacket},
+		{"packet of a client", []string{"Hv=2\x00user=a\x00service=b\x00source=c\x00"}, nil, Verdict{}, ErrPacket},
 		{"accept inside too large a packet", []string{accept + string(make([]byte, MaxPacket))}, nil, Verdict{}, ErrPacket},
 		{"refuse", []string{"Tkind=error\x00text=no\x00", "Vcode=refuse\x00"}, []Text{{true, "no"}}, Verdict{Refuse}, nil},
 		{"accept", []string{info, accept}, []Text{{false, "hello"}}, Verdict{Accept}, nil},

@@ -1,7 +1,7 @@
 // Package wire is what ksd's programs say to each other, and the only way from
 // a client to the verifier. The daemon has two sockets.
 //
-// # login.sock: the hand-over protocol (version 1)
+// # login.sock: the hand-over protocol (version 2)
 //
 // SOCK_SEQPACKET; one message is one packet. For programs that hold a terminal
 // and want a verdict: the PAM module, the login shell. The client passes its
@@ -18,12 +18,25 @@
 // the conversation, and a conversation that ends without a verdict is a denial.
 //
 //	H  client → daemon, once, first, with exactly one descriptor: a terminal
-//	     v        "1"
+//	     v        "2"
 //	     user     the account that wants in
 //	     service  the PAM service or program name, such as "su"
 //	     source   where the attempt comes from, for the lock-out:
 //	              "host:ADDRESS", "uid:NUMBER" or "tty:NAME"
 //	     silent   "1" if texts are not wanted (the challenge is never silenced)
+//	     term     the terminal's type as TERM names it, 1 to 64 of
+//	              A-Z a-z 0-9 + . _ -; without it nothing is asked of the terminal
+//	     client   the ssh client's version as it told it, such as
+//	              "OpenSSH_9.9p1 Debian-3": 1 to 255 printable ASCII characters
+//	N  client → daemon, once, first, with no descriptor: an attempt without a
+//	   terminal, such as a command or a file transfer. The daemon decides by
+//	   its configuration, or by a one-time token
+//	     v user service source silent    as in H
+//	     token    a one-time token of the user: 1 to 64 printable ASCII characters
+//	M  daemon → client, any number: what the terminal is switched to, or may be
+//	   before the next M. The client undoes it if the conversation ends without a
+//	   verdict: every mode told since the last "plain"
+//	     mode     "plain", "kitty" or "win32"
 //	T  daemon → client, any number: a text for the person
 //	     kind     "info" or "error"
 //	     text     one line
@@ -31,7 +44,12 @@
 //	     code     one of the Code constants
 //
 // The client ends a conversation early by closing the socket; the daemon then
-// restores the terminal. If the daemon closes it first, the client restores it.
+// restores the terminal. If the daemon closes it first, the client restores it:
+// the settings as it found them, then, if an M came and the terminal has room,
+// ESC [ < u for kitty, ESC [ ? 9001 l for win32, and ESC [ ? 2004 l.
+//
+// Version 1 had no term, client, M and N. A daemon refuses it: in a login
+// stack half an update must be seen at once, not when something is missed.
 //
 // Root may name any user; anybody else only itself. Both sides check the
 // other's credentials (SO_PEERCRED): the server must be root, the ksd user or
@@ -44,24 +62,12 @@
 package wire
 
 import (
-	"errors"
 	"fmt"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 )
 
-// Version is the version of the hand-over protocol, as it stands in H.
-const Version = "1"
-
-// Limits of a packet of login.sock.
-const (
-	MaxPacket = 4096 // bytes
-	MaxFields = 8
-)
-
-// ErrPacket is the fact that a packet breaks a rule of the hand-over protocol.
-var ErrPacket = errors.New("malformed packet")
+// Version is the version of the hand-over protocol, as it stands in H and N.
+const Version = "2"
 
 // Code is the verdict of one conversation. The zero value is no code at all
 // and is treated as a refusal.
@@ -88,11 +94,23 @@ func (c Code) Valid() bool {
 	return false
 }
 
-// Hello opens a conversation on login.sock.
+// Hello opens a conversation on login.sock about a terminal.
 type Hello struct {
 	User    string
 	Service string
 	Source  string
+	Silent  bool
+	Term    string // TERM of the terminal, "" if it is not known or not CleanTerm
+	Client  string // version of the ssh client, "" if there is none or not CleanClient
+}
+
+// Request opens a conversation on login.sock about an attempt without a
+// terminal.
+type Request struct {
+	User    string
+	Service string
+	Source  string
+	Token   string // a one-time token, "" for none
 	Silent  bool
 }
 
@@ -107,11 +125,38 @@ type Verdict struct{ Code Code }
 
 // EncodeHello returns the packet of h. The error wraps ErrPacket.
 func EncodeHello(h Hello) ([]byte, error) {
-	f := []field{{"v", Version}, {"user", h.User}, {"service", h.Service}, {"source", h.Source}}
-	if h.Silent {
-		f = append(f, field{"silent", "1"})
+	f := opening(h.User, h.Service, h.Source, h.Silent)
+	if h.Term != "" {
+		f = append(f, field{"term", h.Term})
+	}
+	if h.Client != "" {
+		f = append(f, field{"client", h.Client})
+	}
+	if err := checkHello(h); err != nil {
+		return nil, err
 	}
 	return encode('H', f)
+}
+
+// EncodeRequest returns the packet of r. The error wraps ErrPacket.
+func EncodeRequest(r Request) ([]byte, error) {
+	f := opening(r.User, r.Service, r.Source, r.Silent)
+	if r.Token != "" {
+		f = append(f, field{"token", r.Token})
+	}
+	if err := checkRequest(r); err != nil {
+		return nil, err
+	}
+	return encode('N', f)
+}
+
+// opening returns the fields that every first packet has.
+func opening(user, service, source string, silent bool) []field {
+	f := []field{{"v", Version}, {"user", user}, {"service", service}, {"source", source}}
+	if silent {
+		f = append(f, field{"silent", "1"})
+	}
+	return f
 }
 
 // EncodeText returns the packet of t. The error wraps ErrPacket.
@@ -131,33 +176,67 @@ func EncodeVerdict(v Verdict) ([]byte, error) {
 	return encode('V', []field{{"code", string(v.Code)}})
 }
 
-// DecodeHello reads the first packet of a client. The error wraps ErrPacket.
-func DecodeHello(p []byte) (Hello, error) {
+// DecodeOpening reads the first packet of a client: a Hello or a Request. The
+// error wraps ErrPacket, and ErrVersion where the packet is of another version.
+func DecodeOpening(p []byte) (any, error) {
 	typ, f, err := decode(p)
 	if err != nil {
-		return Hello{}, err
+		return nil, err
 	}
-	if typ != 'H' {
-		return Hello{}, fmt.Errorf("%w: type %q, want 'H'", ErrPacket, typ)
+	own := ""
+	switch typ {
+	case 'H':
+		own = "term client"
+	case 'N':
+		own = "token"
+	default:
+		return nil, fmt.Errorf("%w: type %q, want 'H' or 'N'", ErrPacket, typ)
 	}
-	if err := f.only("v", "user", "service", "source", "silent"); err != nil {
-		return Hello{}, err
+	// The version goes first: another one may have other fields.
+	switch v := f["v"]; v {
+	case Version:
+	case "":
+		return nil, fmt.Errorf("%w: no version", ErrPacket)
+	default:
+		return nil, fmt.Errorf("%w: it says %q, this one is %q", ErrVersion, v, Version)
 	}
-	if f["v"] != Version {
-		return Hello{}, fmt.Errorf("%w: version %q, want %q", ErrPacket, f["v"], Version)
+	if err := f.only(append(strings.Fields(own), "v", "user", "service", "source", "silent")...); err != nil {
+		return nil, err
 	}
-	if s, ok := f["silent"]; ok && s != "1" {
-		return Hello{}, fmt.Errorf("%w: silent=%q", ErrPacket, s)
+	for name, v := range f {
+		if v == "" || name == "silent" && v != "1" {
+			return nil, fmt.Errorf("%w: %s=%q", ErrPacket, name, v) // never the token: it is not empty
+		}
 	}
-	h := Hello{User: f["user"], Service: f["service"], Source: f["source"], Silent: f["silent"] == "1"}
-	if h.User == "" || h.Service == "" || h.Source == "" {
-		return Hello{}, fmt.Errorf("%w: user, service and source must be given", ErrPacket)
+	if typ == 'N' {
+		r := Request{f["user"], f["service"], f["source"], f["token"], f["silent"] == "1"}
+		if err := checkRequest(r); err != nil {
+			return nil, err
+		}
+		return r, nil
+	}
+	h := Hello{f["user"], f["service"], f["source"], f["silent"] == "1", f["term"], f["client"]}
+	if err := checkHello(h); err != nil {
+		return nil, err
 	}
 	return h, nil
 }
 
-// DecodeReply reads one packet of the daemon: a Text or a Verdict. The error
-// wraps ErrPacket.
+// DecodeHello is DecodeOpening for those who expect a Hello.
+func DecodeHello(p []byte) (Hello, error) {
+	m, err := DecodeOpening(p)
+	if err != nil {
+		return Hello{}, err
+	}
+	h, ok := m.(Hello)
+	if !ok {
+		return Hello{}, fmt.Errorf("%w: type 'N', want 'H'", ErrPacket)
+	}
+	return h, nil
+}
+
+// DecodeReply reads one packet of the daemon: a Text, a Mode or a Verdict. The
+// error wraps ErrPacket.
 func DecodeReply(p []byte) (any, error) {
 	typ, f, err := decode(p)
 	if err != nil {
@@ -172,6 +251,14 @@ func DecodeReply(p []byte) (any, error) {
 			return nil, fmt.Errorf("%w: kind %q", ErrPacket, f["kind"])
 		}
 		return Text{IsError: f["kind"] == "error", Text: f["text"]}, nil
+	case 'M':
+		if err := f.only("mode"); err != nil {
+			return nil, err
+		}
+		if m := Mode(f["mode"]); m.Valid() {
+			return m, nil
+		}
+		return nil, fmt.Errorf("%w: mode %q", ErrPacket, f["mode"])
 	case 'V':
 		if err := f.only("code"); err != nil {
 			return nil, err
@@ -184,77 +271,26 @@ func DecodeReply(p []byte) (any, error) {
 	return nil, fmt.Errorf("%w: type %q", ErrPacket, typ)
 }
 
-type field struct{ name, value string }
-
-type fields map[string]string
-
-func (f fields) only(names ...string) error {
-next:
-	for have := range f {
-		for _, n := range names {
-			if have == n {
-				continue next
-			}
-		}
-		return fmt.Errorf("%w: unknown field %q", ErrPacket, have)
+// checkHello refuses what a first packet cannot say. The error wraps ErrPacket.
+func checkHello(h Hello) error {
+	switch {
+	case h.User == "" || h.Service == "" || h.Source == "":
+		return fmt.Errorf("%w: user, service and source must be given", ErrPacket)
+	case h.Term != "" && !CleanTerm(h.Term):
+		return fmt.Errorf("%w: term %q", ErrPacket, h.Term)
+	case h.Client != "" && !CleanClient(h.Client):
+		return fmt.Errorf("%w: client %q", ErrPacket, h.Client)
 	}
 	return nil
 }
 
-func encode(typ byte, fs []field) ([]byte, error) {
-	p := []byte{typ}
-	for _, f := range fs {
-		if !cleanValue(f.value) {
-			return nil, fmt.Errorf("%w: %s has control characters or is not UTF-8", ErrPacket, f.name)
-		}
-		p = append(p, f.name...)
-		p = append(p, '=')
-		p = append(p, f.value...)
-		p = append(p, 0)
+// checkRequest is checkHello for a Request. A token stands in no error.
+func checkRequest(r Request) error {
+	switch {
+	case r.User == "" || r.Service == "" || r.Source == "":
+		return fmt.Errorf("%w: user, service and source must be given", ErrPacket)
+	case r.Token != "" && !printableASCII(r.Token, maxToken):
+		return fmt.Errorf("%w: the token", ErrPacket)
 	}
-	if len(p) > MaxPacket {
-		return nil, fmt.Errorf("%w: %d bytes, at most %d", ErrPacket, len(p), MaxPacket)
-	}
-	return p, nil
-}
-
-func decode(p []byte) (typ byte, f fields, err error) {
-	if len(p) == 0 || len(p) > MaxPacket {
-		return 0, nil, fmt.Errorf("%w: %d bytes, want 1 to %d", ErrPacket, len(p), MaxPacket)
-	}
-	f = fields{}
-	for rest := string(p[1:]); rest != ""; {
-		one, after, found := strings.Cut(rest, "\x00")
-		name, value, eq := strings.Cut(one, "=")
-		_, twice := f[name]
-		switch {
-		case !found:
-			return 0, nil, fmt.Errorf("%w: the last field does not end", ErrPacket)
-		case !eq || !cleanName(name):
-			return 0, nil, fmt.Errorf("%w: field %q", ErrPacket, one)
-		case twice:
-			return 0, nil, fmt.Errorf("%w: %s stands twice", ErrPacket, name)
-		case !cleanValue(value):
-			return 0, nil, fmt.Errorf("%w: %s has control characters or is not UTF-8", ErrPacket, name)
-		case len(f) == MaxFields:
-			return 0, nil, fmt.Errorf("%w: more than %d fields", ErrPacket, MaxFields)
-		}
-		f[name] = value
-		rest = after
-	}
-	return p[0], f, nil
-}
-
-func cleanName(s string) bool {
-	for _, r := range s {
-		if r < 'a' || r > 'z' {
-			return false
-		}
-	}
-	return s != ""
-}
-
-// cleanValue refuses what a terminal could take for a command: C0, DEL and C1.
-func cleanValue(s string) bool {
-	return utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl)
+	return nil
 }

@@ -19,7 +19,17 @@ var golden = map[string]any{
 	"hello-su":           Hello{User: "alice", Service: "su", Source: "uid:1000"},
 	"hello-sudo-silent":  Hello{User: "alice", Service: "sudo", Source: "uid:1000", Silent: true},
 	"hello-sshd":         Hello{User: "zoë", Service: "sshd", Source: "host:2001:db8::1"},
-	"hello-login":        Hello{User: "root", Service: "login", Source: "tty:tty1"},
+	"hello-login":        Hello{User: "root", Service: "login", Source: "tty:tty1", Term: "linux"},
+	"hello-term":         Hello{User: "alice", Service: "su", Source: "uid:1000", Term: "xterm-256color"},
+	"hello-all":          Hello{User: "alice", Service: "sudo", Source: "uid:1000", Silent: true, Term: "xterm-kitty", Client: "OpenSSH_9.9p1 Debian-3"},
+	"hello-longest-term": Hello{User: "alice", Service: "su", Source: "uid:1000", Term: strings.Repeat("+._-aZ09", 8)},
+	"request-sshd":       Request{User: "alice", Service: "ksd-sshd", Source: "host:2001:db8::1"},
+	"request-silent":     Request{User: "zoë", Service: "ksd-login", Source: "host:192.0.2.1", Silent: true},
+	"request-token":      Request{User: "alice", Service: "ksd-login", Source: "uid:1000", Token: "5UJWZH6JQ2RRQ2K5QG4XGMHKFE"},
+	"request-all":        Request{User: "alice", Service: "ksd-login", Source: "uid:1000", Token: "no token of ours", Silent: true},
+	"mode-plain":         Plain,
+	"mode-kitty":         Kitty,
+	"mode-win32":         Win32,
 	"text-info":          Text{Text: "Type the phrase as you always do."},
 	"text-error":         Text{IsError: true, Text: "Zu schnell – noch einmal, bitte 🙂"},
 	"text-empty":         Text{},
@@ -73,21 +83,54 @@ var refused = map[string]string{
 	"nine-fields":          "Ta=\x00b=\x00c=\x00d=\x00e=\x00f=\x00g=\x00h=\x00i=\x00",
 	"too-long":             "Tkind=info\x00text=" + strings.Repeat("x", MaxPacket) + "\x00",
 	"hello-no-version":     "Huser=a\x00service=su\x00source=uid:1\x00",
-	"hello-version-2":      "Hv=2\x00user=a\x00service=su\x00source=uid:1\x00",
-	"hello-no-user":        "Hv=1\x00service=su\x00source=uid:1\x00",
-	"hello-empty-user":     "Hv=1\x00user=\x00service=su\x00source=uid:1\x00",
-	"hello-no-service":     "Hv=1\x00user=a\x00source=uid:1\x00",
-	"hello-no-source":      "Hv=1\x00user=a\x00service=su\x00",
-	"hello-silent-no":      "Hv=1\x00user=a\x00service=su\x00source=uid:1\x00silent=0\x00",
-	"hello-extra-field":    "Hv=1\x00user=a\x00service=su\x00source=uid:1\x00rhythm=1\x00",
-	"hello-user-twice":     "Hv=1\x00user=a\x00user=b\x00service=su\x00source=uid:1\x00",
-	"hello-user-newline":   "Hv=1\x00user=a\nb\x00service=su\x00source=uid:1\x00",
+	"hello-version-1":      "Hv=1\x00user=a\x00service=su\x00source=uid:1\x00",
+	"hello-version-3":      "Hv=3\x00user=a\x00service=su\x00source=uid:1\x00keyboard=ansi\x00",
+	"hello-no-user":        "Hv=2\x00service=su\x00source=uid:1\x00",
+	"hello-empty-user":     "Hv=2\x00user=\x00service=su\x00source=uid:1\x00",
+	"hello-no-service":     "Hv=2\x00user=a\x00source=uid:1\x00",
+	"hello-no-source":      "Hv=2\x00user=a\x00service=su\x00",
+	"hello-silent-no":      "Hv=2\x00user=a\x00service=su\x00source=uid:1\x00silent=0\x00",
+	"hello-extra-field":    "Hv=2\x00user=a\x00service=su\x00source=uid:1\x00rhythm=1\x00",
+	"hello-user-twice":     "Hv=2\x00user=a\x00user=b\x00service=su\x00source=uid:1\x00",
+	"hello-user-newline":   "Hv=2\x00user=a\nb\x00service=su\x00source=uid:1\x00",
+	"hello-term-empty":     "Hv=2\x00user=a\x00service=su\x00source=uid:1\x00term=\x00",
+	"hello-term-space":     "Hv=2\x00user=a\x00service=su\x00source=uid:1\x00term=x term\x00",
+	"hello-term-slash":     "Hv=2\x00user=a\x00service=su\x00source=uid:1\x00term=../x\x00",
+	"hello-term-percent":   "Hv=2\x00user=a\x00service=su\x00source=uid:1\x00term=%s\x00",
+	"hello-term-umlaut":    "Hv=2\x00user=a\x00service=su\x00source=uid:1\x00term=ü\x00",
+	"hello-term-long":      "Hv=2\x00user=a\x00service=su\x00source=uid:1\x00term=" + strings.Repeat("x", 65) + "\x00",
+	"hello-client-empty":   "Hv=2\x00user=a\x00service=su\x00source=uid:1\x00client=\x00",
+	"hello-client-umlaut":  "Hv=2\x00user=a\x00service=su\x00source=uid:1\x00client=Öpen\x00",
+	"hello-client-long":    "Hv=2\x00user=a\x00service=su\x00source=uid:1\x00client=" + strings.Repeat("x", 256) + "\x00",
+	"hello-token":          "Hv=2\x00user=a\x00service=su\x00source=uid:1\x00token=x\x00",
+	"request-no-version":   "Nuser=a\x00service=su\x00source=uid:1\x00",
+	"request-version-1":    "Nv=1\x00user=a\x00service=su\x00source=uid:1\x00",
+	"request-no-user":      "Nv=2\x00service=su\x00source=uid:1\x00",
+	"request-no-service":   "Nv=2\x00user=a\x00source=uid:1\x00",
+	"request-empty-source": "Nv=2\x00user=a\x00service=su\x00source=\x00",
+	"request-silent-no":    "Nv=2\x00user=a\x00service=su\x00source=uid:1\x00silent=0\x00",
+	"request-term":         "Nv=2\x00user=a\x00service=su\x00source=uid:1\x00term=xterm\x00",
+	"request-client":       "Nv=2\x00user=a\x00service=su\x00source=uid:1\x00client=OpenSSH\x00",
+	"request-empty-token":  "Nv=2\x00user=a\x00service=su\x00source=uid:1\x00token=\x00",
+	"request-token-umlaut": "Nv=2\x00user=a\x00service=su\x00source=uid:1\x00token=ü\x00",
+	"request-token-long":   "Nv=2\x00user=a\x00service=su\x00source=uid:1\x00token=" + strings.Repeat("x", 65) + "\x00",
+	"request-token-twice":  "Nv=2\x00user=a\x00service=su\x00source=uid:1\x00token=x\x00token=y\x00",
+	"mode-no-field":        "M",
+	"mode-empty":           "Mmode=\x00",
+	"mode-unknown":         "Mmode=linux\x00",
+	"mode-upper-case":      "Mmode=Kitty\x00",
+	"mode-extra-field":     "Mmode=kitty\x00undo=x\x00",
+	"mode-twice":           "Mmode=kitty\x00mode=plain\x00",
 }
 
 func encodeAny(m any) ([]byte, error) {
 	switch m := m.(type) {
 	case Hello:
 		return EncodeHello(m)
+	case Request:
+		return EncodeRequest(m)
+	case Mode:
+		return EncodeMode(m)
 	case Text:
 		return EncodeText(m)
 	case Verdict:
@@ -98,8 +141,8 @@ func encodeAny(m any) ([]byte, error) {
 
 // decodeAny reads p as whichever side would have to read it.
 func decodeAny(p []byte) (any, error) {
-	if len(p) > 0 && p[0] == 'H' {
-		return DecodeHello(p)
+	if len(p) > 0 && (p[0] == 'H' || p[0] == 'N') {
+		return DecodeOpening(p)
 	}
 	return DecodeReply(p)
 }
@@ -115,6 +158,13 @@ func TestRefused(t *testing.T) {
 			}
 			if h, err := DecodeHello(p); !errors.Is(err, ErrPacket) || h != (Hello{}) {
 				t.Errorf("DecodeHello(%q) = %v, %v; want nothing and ErrPacket", p, h, err)
+			}
+			m, err := DecodeOpening(p)
+			if !errors.Is(err, ErrPacket) || m != nil {
+				t.Errorf("DecodeOpening(%q) = %v, %v; want nil and ErrPacket", p, m, err)
+			}
+			if want := strings.Contains(name, "-version-"); errors.Is(err, ErrVersion) != want {
+				t.Errorf("DecodeOpening(%q): %v; is it about the version? want %v", p, err, want)
 			}
 		})
 	}
@@ -170,6 +220,16 @@ func TestEncodeRefuses(t *testing.T) {
 	for name, m := range map[string]any{
 		"zero verdict":       Verdict{},
 		"unknown verdict":    Verdict{"yes"},
+		"no user":            Hello{Service: "su", Source: "uid:1"},
+		"term with a slash":  Hello{User: "a", Service: "su", Source: "uid:1", Term: "a/b"},
+		"term too long":      Hello{User: "a", Service: "su", Source: "uid:1", Term: strings.Repeat("x", 65)},
+		"client with C1":     Hello{User: "a", Service: "su", Source: "uid:1", Client: "\u009b"},
+		"client too long":    Hello{User: "a", Service: "su", Source: "uid:1", Client: strings.Repeat("x", 256)},
+		"request of nobody":  Request{Service: "su", Source: "uid:1"},
+		"newline in token":   Request{User: "a", Service: "su", Source: "uid:1", Token: "a\nb"},
+		"token too long":     Request{User: "a", Service: "su", Source: "uid:1", Token: strings.Repeat("x", 65)},
+		"zero mode":          Mode(""),
+		"unknown mode":       Mode("linux"),
 		"newline in user":    Hello{User: "a\nb", Service: "su", Source: "uid:1"},
 		"NUL in service":     Hello{User: "a", Service: "s\x00u", Source: "uid:1"},
 		"source not UTF-8":   Hello{User: "a", Service: "su", Source: "host:\xff"},
@@ -193,6 +253,47 @@ func TestCodeValid(t *testing.T) {
 	for name, m := range golden {
 		if v, ok := m.(Verdict); ok && !v.Code.Valid() {
 			t.Errorf("%s is not valid", name)
+		}
+	}
+}
+
+// A token is a secret: an error that says what is wrong with it must not hold it.
+func TestErrorsKeepTheToken(t *testing.T) {
+	const token = "5UJWZH6JQ2RRQ2K5QG4XGMHKFE"
+	for _, p := range []string{
+		"Nv=2\x00user=a\x00service=su\x00source=uid:1\x00token=" + token + token + token + "\x00",
+		"Nv=2\x00user=a\x00service=su\x00source=uid:1\x00token=" + token + "\x1b\x00",
+		"Nv=2\x00user=a\x00service=su\x00source=uid:1\x00token" + token + "\x00",
+		"Nv=2\x00user=a\x00service=su\x00source=\x00token=" + token + "\x00",
+		"Nv=2\x00user=a\x00service=su\x00source=uid:1\x00token=" + token,
+	} {
+		if _, err := DecodeOpening([]byte(p)); err == nil || strings.Contains(err.Error(), token) {
+			t.Errorf("%q: %v", p, err)
+		}
+	}
+}
+
+func TestUndo(t *testing.T) {
+	const pop, win32Off, bracketsOff = "\x1b[<u", "\x1b[?9001l", "\x1b[?2004l"
+	for _, c := range []struct {
+		told []Mode
+		want string
+	}{
+		{nil, ""},
+		{[]Mode{Plain}, bracketsOff},
+		{[]Mode{Kitty}, pop + bracketsOff},
+		{[]Mode{Win32}, win32Off + bracketsOff},
+		{[]Mode{Kitty, Win32}, pop + win32Off + bracketsOff},
+		{[]Mode{Win32, Kitty, Kitty}, pop + win32Off + bracketsOff},
+		{[]Mode{Kitty, Win32, Plain}, bracketsOff},
+		{[]Mode{Plain, Kitty, Win32, Plain, Kitty}, pop + bracketsOff},
+	} {
+		var s switched
+		for _, m := range c.told {
+			s.note(m)
+		}
+		if got := s.undo(); got != c.want {
+			t.Errorf("%q: %q, want %q", c.told, got, c.want)
 		}
 	}
 }

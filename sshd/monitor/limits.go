@@ -1,0 +1,44 @@
+package monitor
+
+import (
+	"fmt"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// resources is how many kinds of limits there are (getrlimit(2)).
+const resources = unix.RLIMIT_RTTIME + 1
+
+// limits are the resource limits of a process.
+type limits [resources]unix.Rlimit
+
+// getLimits returns those of this process.
+func getLimits() (l limits, err error) {
+	for i := range l {
+		if err := unix.Prlimit(0, i, nil, &l[i]); err != nil {
+			return l, fmt.Errorf("limit %d: %w", i, err)
+		}
+	}
+	return l, nil
+}
+
+// set makes them those of this process.
+func (l *limits) set() error {
+	for i := range l {
+		if err := unix.Prlimit(0, i, &l[i], nil); err != nil {
+			return fmt.Errorf("limit %d: %w", i, err)
+		}
+	}
+	return nil
+}
+
+// keepFiles has the runtime keep its hands off RLIMIT_NOFILE: it raises the
+// limit at its start and would give children the old one, not the one set here.
+func keepFiles() error {
+	var now syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &now); err != nil {
+		return err
+	}
+	return syscall.Setrlimit(syscall.RLIMIT_NOFILE, &now)
+}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -28,7 +29,10 @@ const selfExe = "/proc/self/exe"
 // checkTime bounds how long a new image may take to look at its configuration.
 const checkTime = 20 * time.Second
 
-var errNotRoot = errors.New("only root can start other people's shells")
+var (
+	errNotRoot = errors.New("only root can start other people's shells")
+	errNoPAM   = errors.New("PAM has no file for " + monitor.Service + ": install conf/pam.d/" + monitor.Service + " as /etc/pam.d/" + monitor.Service)
+)
 
 // server is the listener's role.
 type server struct {
@@ -94,6 +98,9 @@ func (s *server) check() error {
 	if err := monitor.CheckEmpty(monitor.Empty); err != nil {
 		return err
 	}
+	if err := checkPAM(); err != nil {
+		return err
+	}
 	fresh, err := monitor.MakeHostKeys(s.conf.SSHD.HostKeys)
 	if err != nil {
 		return err
@@ -111,10 +118,18 @@ func (s *server) check() error {
 	for _, k := range keys {
 		s.log.Info("host key", "type", k.PublicKey().Type(), "fingerprint", monitor.Fingerprint(k))
 	}
-	if _, err := os.Stat("/etc/pam.d/" + monitor.Service); err != nil {
-		s.log.Warn("PAM has no file for ksd-sshd and uses the one named other, which lets nobody in where it is sound", "error", err)
-	}
 	return nil
+}
+
+// checkPAM fails where PAM would use the file named other, which may let in whom
+// it should not.
+func checkPAM() error {
+	for _, dir := range []string{"/etc/pam.d", "/usr/etc/pam.d", "/usr/lib/pam.d"} {
+		if _, err := os.Stat(filepath.Join(dir, monitor.Service)); err == nil {
+			return nil
+		}
+	}
+	return errNoPAM
 }
 
 // listen takes sockets over from an earlier image, or from systemd, or opens

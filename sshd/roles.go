@@ -107,6 +107,10 @@ func attend(ctx context.Context, env Env, c conf.Config, conn, status *os.File, 
 
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	go func() { // without it nobody waits for what is under way
+		<-half.gone
+		cancel(nil)
+	}()
 	grace := env.AfterFunc(c.SSHD.LoginGrace, func() { cancel(errGrace) })
 	defer grace()
 	context.AfterFunc(ctx, func() { env.AfterFunc(patience, func() { env.Exit(exitFailed) }) })
@@ -239,5 +243,11 @@ func halve(ctx context.Context, env Env, log *slog.Logger) error {
 	}
 	client := link.NewClient(end)
 	defer client.Close()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() { // nothing goes on without a monitor, forwards neither
+		<-client.Done()
+		cancel()
+	}()
 	return network.Serve(ctx, conn, client, network.Env{Clock: env.Monotonic, AfterFunc: env.AfterFunc, Log: log})
 }

@@ -114,10 +114,7 @@ func (m *Monitor) Close() {
 		a.remove()
 	}
 	m.agents = nil
-	if m.daemon != nil {
-		_ = m.daemon.Close()
-		m.daemon = nil
-	}
+	m.hangUp()
 	if m.pam != nil {
 		m.o.Main(func() { m.pam.close(m.o.Log) })
 		m.pam = nil
@@ -163,8 +160,15 @@ func banner(path string, log *slog.Logger) string {
 	return string(b)
 }
 
-// source is where the attempt comes from, as the daemon names it.
-func (m *Monitor) source() string { return "host:" + m.o.Remote.Addr().Unmap().String() }
+// source is where the attempt comes from, as the daemon names it: an IPv4
+// address, or the 64 bits of an IPv6 address that one customer has.
+func (m *Monitor) source() string {
+	a := m.o.Remote.Addr().Unmap()
+	if a.Is4() {
+		return "host:" + a.String()
+	}
+	return "host:" + netip.PrefixFrom(a.WithZone(""), 64).Masked().String()
+}
 
 // log returns the log with who it is about. Whence they come it says already.
 func (m *Monitor) log(user string) *slog.Logger { return m.o.Log.With("user", user) }

@@ -43,6 +43,8 @@ func restrictionOf(options []string, from netip.Addr, now time.Time) (r restrict
 		case r.flag(name):
 		case name == "command":
 			r.command, r.forced = value, true
+		case name == "from" && !patterns(value):
+			return restriction{}, fmt.Errorf("%w: from=%q holds what is no address", errOption, value)
 		case name == "from" && !matches(value, from):
 			return restriction{}, fmt.Errorf("%w: from= does not name %v", errOption, from)
 		case name == "expiry-time":
@@ -84,6 +86,19 @@ func unquote(s string) (string, error) {
 		return "", errors.New("the value is not in quotes")
 	}
 	return strings.ReplaceAll(s[1:len(s)-1], `\"`, `"`), nil
+}
+
+// patterns reports whether all of a list can match an address. One that cannot
+// keeps nobody out with a "!" before it.
+func patterns(list string) bool {
+	for p := range strings.SplitSeq(list, ",") {
+		p := strings.TrimPrefix(strings.TrimSpace(p), "!")
+		_, err := netip.ParsePrefix(p)
+		if err != nil && (p == "" || strings.Trim(p, "0123456789abcdefABCDEF.:*?") != "") {
+			return false
+		}
+	}
+	return true
 }
 
 // matches holds an address against a list of patterns: addresses with * and ?,

@@ -32,8 +32,8 @@ func TestOptions(t *testing.T) {
 		{`command="a",command="b"`, restriction{}, "command"},
 		{`from="198.51.100.0/24"`, restriction{}, "192.0.2.7"},
 		{`from="!192.0.2.7,192.0.2.0/24"`, restriction{}, "192.0.2.7"},
-		{`from="example.org"`, restriction{}, "192.0.2.7"},
-		{`from=""`, restriction{}, "192.0.2.7"},
+		{`from="example.org"`, restriction{}, "no address"},
+		{`from=""`, restriction{}, "no address"},
 		{`from="*",from="192.0.2.7"`, restriction{}, "from"},
 		{`expiry-time="20261122"`, restriction{}, "expired"},
 		{`expiry-time="202611221200"`, restriction{}, "expired"},
@@ -68,6 +68,18 @@ func TestOptions(t *testing.T) {
 			}
 		} else if err != nil || got != c.want {
 			t.Errorf("%s: %+v, %v, want %+v", c.options, got, err, c.want)
+		}
+	}
+}
+
+// What keeps nobody out, though somebody meant it to, is no pattern.
+func TestPatterns(t *testing.T) {
+	for list, want := range map[string]bool{
+		"192.0.2.1": true, "192.0.2.*,!192.0.2.7": true, "10.0.0.0/8,!10.1.0.0/16": true, "2001:db8::/32": true, "*": true,
+		"": false, "*,!10.0.0.0/240": false, "*,!host.example": false, "10.0.0.0/8,": false, "*,![12]": false,
+	} {
+		if got := patterns(list); got != want {
+			t.Errorf("%q: %v", list, got)
 		}
 	}
 }

@@ -81,7 +81,7 @@ var operations = map[string]func(context.Context, *rig, *running) error{
 		return err
 	},
 	"answer": func(ctx context.Context, r *rig, m *running) error {
-		_, err := m.Answer(ctx, link.Answer{Sample: r.hands.Sample("cold water on the stones")})
+		_, err := m.Answer(ctx, link.Answer{Sample: r.hands.Sample("not what was asked for")})
 		return err
 	},
 	"admit": func(ctx context.Context, _ *rig, m *running) error {

@@ -9,7 +9,9 @@ import (
 	"log/slog"
 	"net/netip"
 	"os"
+	"os/signal"
 	"runtime"
+	"syscall"
 	"testing"
 	"time"
 
@@ -32,6 +34,7 @@ func init() {
 }
 
 func TestMain(m *testing.M) {
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP) // below nohup children would ignore it
 	if path := os.Getenv(asMonitor); path != "" {
 		os.Exit(beMonitor(path))
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"ksd/internal/wire"
 	"ksd/sshd/link"
@@ -14,6 +15,7 @@ import (
 const (
 	maxChallenges = 5
 	maxAdmissions = 5
+	admitPatience = 30 * time.Second // a directory's look-up of groups is in it
 )
 
 // dial connects to the daemon, once for a connection: challenges are bound to it.
@@ -29,6 +31,14 @@ func (m *Monitor) dial(ctx context.Context) error {
 	return nil
 }
 
+// hangUp lets the daemon go, of whose connections root has only so many.
+func (m *Monitor) hangUp() {
+	if m.daemon != nil {
+		_ = m.daemon.Close()
+		m.daemon = nil
+	}
+}
+
 // unenrolled asks the daemon whether it holds no rhythm of the person. Where it
 // does not answer, nobody is unenrolled.
 func (m *Monitor) unenrolled(ctx context.Context) bool {
@@ -36,6 +46,7 @@ func (m *Monitor) unenrolled(ctx context.Context) bool {
 		m.log(m.who.name).Error("the daemon", "error", err)
 		return false
 	}
+	defer m.hangUp()
 	p, err := m.daemon.User(ctx, m.who.name)
 	if errors.Is(err, &wire.Error{Code: wire.CodeUnenrolled}) {
 		return true
@@ -101,11 +112,13 @@ func (m *Monitor) Answer(ctx context.Context, a link.Answer) (link.Judged, error
 		out.Next = m.handOut(answer.Next)
 	case wire.Accept:
 		m.rhythm = true
+		m.hangUp()
 		m.passed("rhythm")
 	default:
 		m.log(m.who.name).Info("second factor refused", "code", answer.Code)
 		// The daemon has given all the attempts there are.
 		m.shut = answer.Code == wire.Refuse || answer.Code == wire.Locked
+		m.hangUp()
 	}
 	return out, nil
 }
@@ -139,6 +152,8 @@ func (m *Monitor) Admit(ctx context.Context, a link.Admit) (link.Judged, error) 
 		return link.Judged{}, errOrder
 	}
 	var texts []string
+	ctx, cancel := context.WithTimeout(ctx, admitPatience)
+	defer cancel()
 	v, err := wire.Admit(ctx, m.o.Config.Daemon.LoginSocket,
 		wire.Request{User: m.who.name, Service: Service, Source: m.source(), Token: a.Token},
 		func(t wire.Text) { texts = append(texts, t.Text) })

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"runtime"
 	"strconv"
 	"sync"
 	"syscall"
@@ -18,6 +19,7 @@ import (
 // kernel's.
 type session struct {
 	pid   int
+	uid   uint32
 	pty   bool
 	ended chan struct{} // closed when exit is known
 
@@ -34,8 +36,8 @@ type sessions struct {
 }
 
 // add takes a new process in and sees to it that it is reaped.
-func (s *sessions) add(pid int, pty bool) int {
-	one := &session{pid: pid, pty: pty, ended: make(chan struct{})}
+func (s *sessions) add(pid int, uid uint32, pty bool) int {
+	one := &session{pid: pid, uid: uid, pty: pty, ended: make(chan struct{})}
 	go one.reap()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -103,7 +105,25 @@ func (s *session) signal(sig syscall.Signal) error {
 	if s.pty && sig != unix.SIGHUP && sig != unix.SIGCONT {
 		group = foreground(s.pid)
 	}
-	return unix.Kill(-group, sig)
+	return killAs(s.uid, group, sig)
+}
+
+// killAs signals a group with the rights of an account, not with root's: who is
+// in the foreground is the person's to choose, and may be none of theirs any more.
+func killAs(uid uint32, group int, sig syscall.Signal) error {
+	done := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread() // never unlocked: the thread ends here
+		if uid != 0 {
+			// The raw call changes this thread alone.
+			if _, _, e := unix.RawSyscall(unix.SYS_SETRESUID, uintptr(uid), uintptr(uid), uintptr(uid)); e != 0 {
+				done <- e
+				return
+			}
+		}
+		done <- unix.Kill(-group, sig)
+	}()
+	return <-done
 }
 
 // foreground returns the group in the foreground of the terminal of a session

@@ -28,8 +28,8 @@ const (
 )
 
 // namespaces are those a network half has for itself: no interface, no socket
-// but those it is given.
-const namespaces = unix.CLONE_NEWNET | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS
+// but those it is given, no process that it could signal.
+const namespaces = unix.CLONE_NEWNET | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS | unix.CLONE_NEWPID
 
 // keptCaps are what a network half needs until it is somebody else.
 var keptCaps = []uintptr{unix.CAP_SETUID, unix.CAP_SETGID, unix.CAP_SYS_CHROOT}

@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 
 	"ksd/sshd/link"
 )
@@ -25,7 +28,7 @@ func (m *Monitor) Start(_ context.Context, s link.Start) (link.Started, []*os.Fi
 		p.undo()
 		return link.Started{}, nil, m.failed("session", err)
 	}
-	id := m.sessions.add(p.pid, s.Pty != nil)
+	id := m.sessions.add(p.pid, m.who.uid, s.Pty != nil)
 	m.log(m.who.name).Info("session", "kind", p.kind, "terminal", p.tty.name, "pid", p.pid)
 	return link.Started{Session: id, Texts: p.texts}, files, nil
 }
@@ -95,7 +98,7 @@ func (p *process) start() ([]*os.File, error) {
 		env.term = p.ask.Pty.Term
 	}
 	argv := []string{"-" + filepath.Base(shell)}
-	if command != "" {
+	if command != "" || p.m.key.forced { // command="" runs nothing, and no shell
 		argv = []string{filepath.Base(shell), "-c", command}
 	}
 	if err := p.fork(shell, argv, env.environment()); err != nil {
@@ -126,7 +129,7 @@ func (p *process) command() (command, original string, err error) {
 	if strings.Contains(command+original, "\x00") {
 		return "", "", fmt.Errorf("%w: a command with a NUL", link.Refused)
 	}
-	if command == "" {
+	if command == "" && !p.m.key.forced {
 		p.kind = "shell"
 	}
 	return command, original, nil
@@ -162,6 +165,8 @@ func (p *process) fork(shell string, argv, env []string) (err error) {
 		// A limit on memory could kill this process in between, and the connection
 		// with it: so be it.
 		if err = p.m.person.limits.set(); err == nil {
+			// What modules of PAM left open is not the person's.
+			_ = unix.CloseRange(3, math.MaxInt32, unix.CLOSE_RANGE_CLOEXEC)
 			p.pid, err = syscall.ForkExec(shell, argv, attr)
 		}
 		err = errors.Join(err, own.set())

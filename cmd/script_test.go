@@ -23,6 +23,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -38,18 +39,39 @@ import (
 // programs are what the scripts run.
 var programs = []string{"ksdd", "ksd-enroll", "ksd-login", "ksdctl", "ksd-try"}
 
-// build builds the programs and returns their folder.
-func build(t *testing.T) string {
-	t.Helper()
-	bin := t.TempDir()
-	args := []string{"build", "-o", bin}
+// folder is where the programs lie, once they are built; TestMain removes it.
+var folder string
+
+// built builds the programs once for all tests.
+var built = sync.OnceValue(func() error {
+	args := []string{"build", "-o", folder}
 	for _, p := range programs {
 		args = append(args, "./"+p)
 	}
 	if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
-		t.Fatalf("go %s: %v\n%s", strings.Join(args, " "), err, out)
+		return fmt.Errorf("go %s: %w\n%s", strings.Join(args, " "), err, out)
 	}
-	return bin
+	return nil
+})
+
+// build returns the folder of the programs.
+func build(t *testing.T) string {
+	t.Helper()
+	if err := built(); err != nil {
+		t.Fatal(err)
+	}
+	return folder
+}
+
+func TestMain(m *testing.M) {
+	var err error
+	if folder, err = os.MkdirTemp("", "ksd"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	code := m.Run()
+	_ = os.RemoveAll(folder)
+	os.Exit(code)
 }
 
 func TestScripts(t *testing.T) {

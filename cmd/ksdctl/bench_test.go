@@ -122,7 +122,7 @@ func TestBenchTables(t *testing.T) {
 		{"phrases FILE --local 0", []string{"full, 1 phrase, 3 people; % with 95 % intervals over people", "fusion ", "Cllr"}},
 		{"phrases FILE --local 0 --people 2 --skip 1 --phrases 2", []string{"full, 2 phrases, 2 people"}},
 		{"sequential FILE --local 0 --max-phrases 2", []string{"aiming at FMR 1 % and FNMR 5 %", "sequential, up to 2 ", "fixed, 1 ", "fixed, 2 "}},
-		{"attacks FILE --local 0 --max-phrases 2 --channel press", []string{"press, 3 people, FMR 1 %, FNMR 5 %, up to 2 phrases", "the owner ", "replay, enrolled, noise 0 ms "}},
+		{"attacks FILE --local 0 --people 2 --max-phrases 1 --channel press", []string{"press, 2 people, FMR 1 %, FNMR 5 %, up to 1 phrases", "the owner ", "replay, enrolled, noise 0 ms "}},
 		{"freetext FILE --enrol 10", []string{"free text, full, enrolled on 10 sentences, 3 people", "same sentence "}},
 		{"fit FILE --local 0", []string{`"weights"`}},
 		{"fit FILE --free --enrol 10", []string{`"weights"`}},
@@ -133,7 +133,7 @@ func TestBenchTables(t *testing.T) {
 		}
 	}
 	for _, what := range []string{"sequential", "attacks", "freetext"} {
-		exit, out, errs := ctl(nil, "bench", what, file, "--local", "0", "--max-phrases", "2", "--json")
+		exit, out, errs := ctl(nil, "bench", what, file, "--local", "0", "--people", "2", "--max-phrases", "1", "--json")
 		if exit != cli.ExitOK || !json.Valid([]byte(out)) {
 			t.Errorf("%s: exit code %d, %s%s", what, exit, out, errs)
 		}

@@ -126,6 +126,7 @@ var table = []row{
 		pure, "published numbers and ours, on public data",
 	},
 	{"internal/corpus", []string{"internal/keystroke"}, nil, pure, "the exchange format of samples"},
+	{"internal/model/modeltest", []string{"internal/feature", "internal/keystroke"}, nil, testOnly, "a typist; knows no scorer"},
 	{
 		"internal/model/softmax",
 		[]string{"internal/feature", "internal/keystroke", "internal/model", "internal/model/network", "internal/model/train"},

@@ -18,10 +18,7 @@ func ablation(ctx context.Context, people []*Typist, o PhraseOptions) (PhraseRes
 			return PhraseResult{}, err
 		}
 		for _, owner := range host {
-			for _, p := range people {
-				if o.Outsiders && p != owner && slices.Contains(host, p) {
-					continue
-				}
+			for _, p := range o.probers(people, host, owner) {
 				ts, err := soft(net, owner, p, o.Enrol)
 				if err != nil {
 					return PhraseResult{}, err

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -42,7 +43,7 @@ func drifting(subjects, perSitting int, drift float64) []corpus.Repetition {
 func growthOptions() GrowthOptions {
 	return GrowthOptions{
 		Enrol: 5, Warmups: 1, Channel: keystroke.Full, FMR: 0.1, Impostors: 0.1, Apart: policy.Week, Seed: 1,
-		Window: 10, PerWeek: 5,
+		Window: 5, PerWeek: 2,
 	}
 }
 
@@ -79,9 +80,7 @@ func TestGrowthRefuses(t *testing.T) {
 // Hands that drift are refused in the end where nothing grows, and followed
 // where it does; both see the same attempts, and the rule bounds what joins.
 func TestGrowth(t *testing.T) {
-	const subjects, perSitting = 6, 20
-	reps := drifting(subjects, perSitting, 0.12)
-	run := func(change func(*GrowthOptions)) GrowthResult {
+	run := func(reps []corpus.Repetition, change func(*GrowthOptions)) GrowthResult {
 		t.Helper()
 		o := growthOptions()
 		change(&o)
@@ -92,8 +91,9 @@ func TestGrowth(t *testing.T) {
 		t.Logf("%+v", r)
 		return r
 	}
-	none := run(func(o *GrowthOptions) { o.Window, o.PerWeek = 0, 0 })
-	grown := run(func(*GrowthOptions) {})
+	all := drifting(5, 9, 0.1)
+	none := run(all, func(o *GrowthOptions) { o.Window, o.PerWeek = 0, 0 })
+	grown := run(all, func(*GrowthOptions) {})
 	last := cmuSittings - 1
 	if none.Joined != 0 || none.Novices > none.FMR || none.Novices < none.FMR/2 {
 		t.Errorf("nothing grows, and %d joined; the threshold accepts %v of those it was set by", none.Joined, none.Novices)
@@ -104,20 +104,22 @@ func TestGrowth(t *testing.T) {
 	if !(grown.FNMR[last] < none.FNMR[last]-0.2) {
 		t.Errorf("in the last sitting %v are refused with growing, %v without", grown.FNMR[last], none.FNMR[last])
 	}
-	if most := subjects * cmuSittings * 5; grown.Joined == 0 || grown.Joined > most {
+	if most := grown.People * cmuSittings * 2; grown.Joined == 0 || grown.Joined > most {
 		t.Errorf("%d joined, at most %d may", grown.Joined, most)
 	}
-	if again := run(func(*GrowthOptions) {}); !slices.Equal(again.FNMR, grown.FNMR) || again.Accepted != grown.Accepted {
+	few := drifting(3, 7, 0.05)
+	usual := run(few, func(*GrowthOptions) {})
+	if again := run(few, func(*GrowthOptions) {}); !reflect.DeepEqual(again, usual) {
 		t.Errorf("equal seeds, and %+v", again)
 	}
-	if soon := run(func(o *GrowthOptions) { o.Apart = time.Minute }); soon.Joined > subjects*5 {
-		t.Errorf("%d joined within minutes", soon.Joined)
+	if soon := run(few, func(o *GrowthOptions) { o.Apart = time.Minute }); soon.Joined > soon.People*2 || usual.Joined <= usual.People*2 {
+		t.Errorf("%d joined within minutes, %d in weeks", soon.Joined, usual.Joined)
 	}
-	if alone := run(func(o *GrowthOptions) { o.Impostors = 0 }); alone.Accepted != 0 || alone.Foreign != 0 {
+	if alone := run(few, func(o *GrowthOptions) { o.Impostors = 0 }); alone.Accepted != 0 || alone.Foreign != 0 {
 		t.Errorf("no impostor tries, and %+v", alone)
 	}
-	if worst := run(func(o *GrowthOptions) { o.Nearest, o.Impostors = true, 0.5 }); worst.Accepted <= grown.Accepted {
-		t.Errorf("the nearest impostors are accepted %v of the time, any %v", worst.Accepted, grown.Accepted)
+	if worst := run(few, func(o *GrowthOptions) { o.Nearest, o.Impostors = true, 0.5 }); worst.Accepted <= usual.Accepted {
+		t.Errorf("the nearest impostors are accepted %v of the time, any %v", worst.Accepted, usual.Accepted)
 	}
 }
 

@@ -128,10 +128,7 @@ func run(ctx context.Context, people []*Typist, o PhraseOptions) ([]trial, error
 	impostors := false
 	err := eachHost(ctx, people, o, func(v *model.Verifier, host []*Typist) error {
 		for _, owner := range host {
-			for _, p := range people {
-				if o.Outsiders && p != owner && slices.Contains(host, p) {
-					continue
-				}
+			for _, p := range o.probers(people, host, owner) {
 				if err := ctx.Err(); err != nil {
 					return err
 				}
@@ -151,6 +148,17 @@ func run(ctx context.Context, people []*Typist, o PhraseOptions) ([]trial, error
 		return nil, err
 	}
 	return trials, nil
+}
+
+// probers returns those of people whose typings are tried as owner's, who is
+// enrolled on host.
+func (o PhraseOptions) probers(people, host []*Typist, owner *Typist) (out []*Typist) {
+	for _, p := range people {
+		if !o.Outsiders || p == owner || !slices.Contains(host, p) {
+			out = append(out, p)
+		}
+	}
+	return out
 }
 
 // eachHost enrols people on hosts of o.Local each, all on one where that is 0,

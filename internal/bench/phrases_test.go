@@ -73,7 +73,7 @@ func TestPhrases(t *testing.T) {
 				t.Errorf("%s: EER %v", r.Scorer, r.GlobalEER)
 			}
 		}
-		if names[0] != "detector" || names[len(names)-1] != "fusion" || slices.Contains(names, "head") != (c.local > 0) {
+		if names[0] != "detector" || names[len(names)-1] != "fusion" || slices.Contains(names, "head") != (c.local > 0) || slices.Contains(names, "softmax") {
 			t.Errorf("scorers %q", names)
 		}
 		if c.local > 0 {

@@ -48,10 +48,7 @@ func Words(ctx context.Context, people []*Typist, o PhraseOptions, d Decision) (
 	var replays replays
 	err = eachHost(ctx, people, o, func(v *model.Verifier, host []*Typist) error {
 		for _, owner := range host {
-			for _, p := range people {
-				if o.Outsiders && p != owner && slices.Contains(host, p) {
-					continue
-				}
+			for _, p := range o.probers(people, host, owner) {
 				if err := ctx.Err(); err != nil {
 					return err
 				}

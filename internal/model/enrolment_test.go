@@ -43,7 +43,7 @@ func TestEnrolledAnew(t *testing.T) {
 	anew[0].Sittings = []Sitting{ada.sitting(t, 5, phrase)}
 	v := verifier(t, anew, old)
 	for person, want := range map[string]bool{"ada": false, "bob": true} {
-		if got, err := v.Score(person, ada.types(t, phrase)); err != nil || got.HasHead != want {
+		if got, err := v.Score(person, ada.Types(t, phrase)); err != nil || got.HasHead != want {
 			t.Errorf("%s: head %v, want %v; %v", person, got.HasHead, want, err)
 		}
 	}
@@ -51,15 +51,15 @@ func TestEnrolledAnew(t *testing.T) {
 	if err != nil || !slices.Equal(f.People(), []string{"bob"}) {
 		t.Errorf("heads left of %v, %v; want bob's", f.People(), err)
 	}
-	if f, err = Update(t.Context(), anew, []string{"ada"}, old, Options{}, nil); err != nil {
+	if f, err = Update(t.Context(), anew, []string{"ada"}, old, quick, nil); err != nil {
 		t.Fatal(err)
 	}
-	again, err := Retrain(t.Context(), anew, nil, time.Time{}, Options{}, nil)
+	again, err := Retrain(t.Context(), anew, nil, time.Time{}, quick, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name, file := range map[string]*File{"update": f, "retrain": again} {
-		if got, err := verifier(t, anew, file).Score("ada", ada.types(t, phrase)); err != nil || !got.HasHead {
+		if got, err := verifier(t, anew, file).Score("ada", ada.Types(t, phrase)); err != nil || !got.HasHead {
 			t.Errorf("after %s: %+v, %v", name, got, err)
 		}
 	}

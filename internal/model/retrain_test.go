@@ -12,6 +12,10 @@ import (
 	"ksd/internal/keystroke"
 )
 
+// quick draws as few strangers as a training ever has: enough for everything but
+// accuracy.
+var quick = Options{Impostors: 1}
+
 var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 
 // two is two people with clearly different rhythms and two sittings each.
@@ -33,9 +37,9 @@ func retrained(t testing.TB, people []Person, old *File, opts Options) *File {
 	return f
 }
 
-func updated(t testing.TB, people []Person, only []string, old *File) *File {
+func updated(t testing.TB, people []Person, only []string, old *File, opts Options) *File {
 	t.Helper()
-	f, err := Update(t.Context(), people, only, old, Options{}, nil)
+	f, err := Update(t.Context(), people, only, old, opts, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +62,7 @@ func TestRetrainLearns(t *testing.T) {
 	f := retrained(t, people, nil, Options{})
 	v := verifier(t, people, f)
 	for i := range 10 {
-		a, b := ada.types(t, eight).PressOnly(), bob.types(t, eight).PressOnly()
+		a, b := ada.Types(t, eight).PressOnly(), bob.Types(t, eight).PressOnly()
 		for name, c := range map[string]struct{ own, other Score }{
 			"ada": {score(t, v, "ada", a), score(t, v, "ada", b)},
 			"bob": {score(t, v, "bob", b), score(t, v, "bob", a)},
@@ -84,7 +88,7 @@ func TestRetrainHeads(t *testing.T) {
 		{Name: "few", Sittings: []Sitting{ada.sitting(t, minTypings-1, phrase)}},
 		{Name: "long", Sittings: []Sitting{{Samples: slices.Repeat([]keystroke.Sample{long}, 5)}}},
 	}
-	f := retrained(t, people, nil, Options{})
+	f := retrained(t, people, nil, quick)
 	var got []string
 	for _, h := range f.Heads {
 		got = append(got, fmt.Sprint(h.Person, " ", h.Phrase, " ", h.Channel))
@@ -105,7 +109,7 @@ func TestRetrainHeads(t *testing.T) {
 }
 
 func TestRetrainIsDeterministic(t *testing.T) {
-	people, _, _ := two(t, 4, 2)
+	people, _, _ := two(t, 3, 1)
 	f := retrained(t, people, nil, Options{})
 	turned := []Person{people[1], people[0]}
 	if again := retrained(t, turned, nil, Options{Seed: 1, Impostors: 20}); !reflect.DeepEqual(f, again) {
@@ -121,7 +125,7 @@ func TestRetrainIsDeterministic(t *testing.T) {
 }
 
 func TestRetrainReport(t *testing.T) {
-	people, _, _ := two(t, 8, 2)
+	people, _, _ := two(t, 5, 1)
 	var stages []string
 	last := Progress{Done: -1}
 	f, err := Retrain(t.Context(), people, nil, noon, Options{Impostors: 10}, func(p Progress) {
@@ -141,18 +145,18 @@ func TestRetrainReport(t *testing.T) {
 		t.Errorf("stages %q up to %+v, want %q up to 8 heads", stages, last, want)
 	}
 	r := f.Report
-	if r.People != 2 || r.Heads != 4 || r.Samples != 20 || r.Validation != 4 || r.Impostors != 100+medianCopies*len(medianTempos) || r.TrainLoss <= 0 {
+	if r.People != 2 || r.Heads != 4 || r.Samples != 12 || r.Validation != 2 || r.Impostors != 60+medianCopies*len(medianTempos) || r.TrainLoss <= 0 {
 		t.Errorf("report %+v", r)
 	}
 	if want := (Options{Seed: 1, Impostors: 10}); f.Options != want || !f.Trained.Equal(noon) {
 		t.Errorf("%v, options %+v, want %+v", f.Trained, f.Options, want)
 	}
-	if again := retrained(t, people, f, Options{}); again.Report.Before == nil || *again.Report.Before != r.Figures {
+	if again := retrained(t, people, f, quick); again.Report.Before == nil || *again.Report.Before != r.Figures {
 		t.Errorf("before %+v, want %+v", again.Report.Before, r.Figures)
 	}
 	// Without a second sitting there is nothing to measure.
 	alone := []Person{{Name: "ada", Sittings: people[0].Sittings[:1]}}
-	if r := retrained(t, alone, nil, Options{}).Report; r.Figures != (Figures{}) || r.Validation != 0 || r.Samples != 8 {
+	if r := retrained(t, alone, nil, quick).Report; r.Figures != (Figures{}) || r.Validation != 0 || r.Samples != 5 {
 		t.Errorf("one sitting: %+v", r)
 	}
 }
@@ -160,19 +164,18 @@ func TestRetrainReport(t *testing.T) {
 // TestValidation has a person's last sitting typed by somebody else. The heads
 // that are measured have not learnt it, and refuse it; those that are kept have.
 func TestValidation(t *testing.T) {
-	people, ada, bob := two(t, 8, 5)
-	fair := retrained(t, people, nil, Options{})
-	people[0].Sittings[1] = pressOnly(Person{Sittings: []Sitting{bob.sitting(t, 5, eight)}}).Sittings[0]
-	f := retrained(t, people, nil, Options{})
+	people, _, bob := two(t, 5, 4)
+	fair := retrained(t, people, nil, quick)
+	people[0].Sittings[1] = pressOnly(Person{Sittings: []Sitting{bob.sitting(t, 4, eight)}}).Sittings[0]
+	f := retrained(t, people, nil, quick)
 	if fair.Report.FNMR > 0.1 || f.Report.FNMR < 0.45 {
 		t.Errorf("FNMR %v, and %v with one of two people changed", fair.Report.FNMR, f.Report.FNMR)
 	}
 	v, before := verifier(t, people, f), verifier(t, people, fair)
-	probe := bob.types(t, eight).PressOnly()
+	probe := bob.Types(t, eight).PressOnly()
 	if is, was := score(t, v, "ada", probe).Head, score(t, before, "ada", probe).Head; is <= was {
 		t.Errorf("what ada's last sitting taught took log-odds from %v to %v", was, is)
 	}
-	_ = ada
 }
 
 func TestRetrainTooFew(t *testing.T) {
@@ -190,10 +193,10 @@ func TestRetrainTooFew(t *testing.T) {
 // TestUpdate adds a person, changes one and takes one away: whoever is not named
 // keeps the very weights.
 func TestUpdate(t *testing.T) {
-	people, _, bob := two(t, 4, 3)
+	people, _, bob := two(t, 3, 1)
 	cy, dee := newTypist(3, 1), newTypist(4, 0.9)
 	people = append(people, Person{Name: "cy", Sittings: []Sitting{cy.sitting(t, 4, eight)}})
-	old := retrained(t, people, nil, Options{})
+	old := retrained(t, people, nil, quick)
 	weights := func(f *File, person string) (out [][]float32) {
 		for _, h := range f.Heads {
 			if h.Person == person {
@@ -204,7 +207,7 @@ func TestUpdate(t *testing.T) {
 	}
 	people[1].Sittings = append(people[1].Sittings, bob.sitting(t, 3, eight))
 	now := []Person{people[0], people[1], {Name: "dee", Sittings: []Sitting{dee.sitting(t, 5, eight, phrase)}}}
-	f := updated(t, now, []string{"bob", "dee"}, old)
+	f := updated(t, now, []string{"bob", "dee"}, old, quick)
 	if !slices.Equal(f.People(), []string{"ada", "bob", "dee"}) || !slices.IsSortedFunc(f.Heads, compareHeads) {
 		t.Fatalf("people %q", f.People())
 	}
@@ -222,10 +225,10 @@ func TestUpdate(t *testing.T) {
 	}
 	// A person with too few typings left has no head; the others stay.
 	now[1].Sittings = nil
-	if f = updated(t, now, []string{"bob"}, f); !slices.Equal(f.People(), []string{"ada", "dee"}) {
+	if f = updated(t, now, []string{"bob"}, f, quick); !slices.Equal(f.People(), []string{"ada", "dee"}) {
 		t.Errorf("people %q", f.People())
 	}
-	probe := dee.types(t, phrase)
+	probe := dee.Types(t, phrase)
 	if got := score(t, verifier(t, now, f), "dee", probe); !got.HasHead || got.Head < 0 {
 		t.Errorf("who joined has %+v", got)
 	}
@@ -254,9 +257,9 @@ func TestRetrainStops(t *testing.T) {
 	people, _, _ := two(t, 3, 1)
 	old := untrained(people...)
 	for name, train := range map[string]func(context.Context) (*File, error){
-		"retrain": func(ctx context.Context) (*File, error) { return Retrain(ctx, people, nil, noon, Options{}, nil) },
+		"retrain": func(ctx context.Context) (*File, error) { return Retrain(ctx, people, nil, noon, quick, nil) },
 		"update": func(ctx context.Context) (*File, error) {
-			return Update(ctx, people, []string{"ada"}, old, Options{}, nil)
+			return Update(ctx, people, []string{"ada"}, old, quick, nil)
 		},
 	} {
 		whole := &counting{t.Context(), 1 << 30, 0}
@@ -295,7 +298,7 @@ func BenchmarkUpdate(b *testing.B) {
 			people := crowd(b, n)
 			old := untrained(people[0])
 			for b.Loop() {
-				updated(b, people, []string{people[n-1].Name}, old)
+				updated(b, people, []string{people[n-1].Name}, old, Options{})
 			}
 		})
 	}

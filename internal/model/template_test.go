@@ -133,10 +133,10 @@ func TestUnlike(t *testing.T) {
 	own := newTypist(1, 1)
 	var earlier []keystroke.Sample
 	for range 6 {
-		earlier = append(earlier, own.types(t, phrase))
+		earlier = append(earlier, own.Types(t, phrase))
 	}
-	like, unlike := own.types(t, phrase), newTypist(2, 2).types(t, phrase)
-	slip := own.types(t, phrase)
+	like, unlike := own.Types(t, phrase), newTypist(2, 2).Types(t, phrase)
+	slip := own.Types(t, phrase)
 	for i := 8; i < len(slip.Events); i++ { // one long pause
 		slip.Events[i].Down += time.Second
 		slip.Events[i].Up += time.Second
@@ -192,7 +192,7 @@ func copied(s keystroke.Sample, by time.Duration) keystroke.Sample {
 
 func TestNearCopy(t *testing.T) {
 	own := newTypist(3, 1)
-	s := own.types(t, phrase)
+	s := own.Types(t, phrase)
 	shifted := func(by time.Duration) keystroke.Sample { // every interval is longer by so much
 		out := s.PressOnly()
 		for i := range out.Events {
@@ -211,7 +211,7 @@ func TestNearCopy(t *testing.T) {
 		{"all intervals 2.9 ms longer", s, shifted(2900 * time.Microsecond), true},
 		{"all intervals 3 ms longer", s, shifted(3 * ms), false},
 		{"all intervals shorter", shifted(10 * ms), s, false},
-		{"another typing of the same hands", s, own.types(t, phrase), false},
+		{"another typing of the same hands", s, own.Types(t, phrase), false},
 		{"another text", s, typed(eight, dwells(100), nil), false},
 		{"five intervals are too few", typed("abcdef", dwells(100), nil), typed("abcdef", dwells(100), nil), false},
 		{"six are enough", typed("abcdefg", dwells(100), nil), typed("abcdefg", dwells(100), nil), true},
@@ -245,7 +245,7 @@ func TestTooSteady(t *testing.T) {
 		{"a metronome with releases", even(100, 100, dwells(50)), true},
 		{"within 4 %", typed(eight, []float64{0, 96, 104, 96, 104, 96, 104, 100}, nil), true},
 		{"within 6 %", typed(eight, []float64{0, 94, 106, 94, 106, 94, 106, 94}, nil), false},
-		{"hands", newTypist(4, 1).types(t, phrase), false},
+		{"hands", newTypist(4, 1).Types(t, phrase), false},
 		{"five intervals are too few", typed("abcdef", dwells(100), nil), false},
 		{"six are enough", typed("abcdefg", dwells(100), nil), true},
 		{"all keys at once", even(0, 0, nil), true},

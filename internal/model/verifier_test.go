@@ -40,11 +40,11 @@ func verifier(t testing.TB, people []Person, f *File) *Verifier {
 
 func TestScoreRefuses(t *testing.T) {
 	people, ada, _ := enrolled(t)
-	typo := ada.types(t, phrase)
+	typo := ada.Types(t, phrase)
 	typo.Events[3].Rune = 'x'
 	people = append(people, Person{Name: "typo", Sittings: []Sitting{{Samples: []keystroke.Sample{typo}}}})
 	v := verifier(t, people, nil)
-	good := ada.types(t, phrase)
+	good := ada.Types(t, phrase)
 	with := func(change func(*keystroke.Sample)) keystroke.Sample {
 		s := good
 		s.Events = slices.Clone(good.Events)
@@ -70,8 +70,8 @@ func TestScoreRefuses(t *testing.T) {
 		{"a stranger's name", "eve", good, ErrUnenrolled},
 		{"no samples", "nobody", good, ErrUnenrolled},
 		{"only a typing of another text", "typo", typo, ErrUnenrolled},
-		{"another phrase", "ada", newTypist(1, 1).types(t, "never enrolled"), ErrPhrase},
-		{"somebody else's phrase", "bob", ada.types(t, eight), ErrPhrase},
+		{"another phrase", "ada", newTypist(1, 1).Types(t, "never enrolled"), ErrPhrase},
+		{"somebody else's phrase", "bob", ada.Types(t, eight), ErrPhrase},
 		{"no channel", "ada", with(func(s *keystroke.Sample) { s.Channel = "" }), ErrPhrase},
 		{"another text under the phrase", "ada", with(func(s *keystroke.Sample) { s.Events = s.Events[:10] }), ErrUnusable},
 		{"one letter is another", "ada", with(func(s *keystroke.Sample) { s.Events[3].Rune = 'x' }), ErrUnusable},
@@ -89,7 +89,7 @@ func TestScore(t *testing.T) {
 	people, ada, bob := enrolled(t)
 	v := verifier(t, people, nil)
 	for range 5 {
-		own, other := ada.types(t, phrase), bob.types(t, phrase)
+		own, other := ada.Types(t, phrase), bob.Types(t, phrase)
 		for _, ch := range []string{"full", "press"} {
 			a, err := v.Score("ada", own)
 			if err != nil {
@@ -125,7 +125,7 @@ func TestPressFromFull(t *testing.T) {
 		without = append(without, pressOnly(p))
 	}
 	v, plain := verifier(t, people, nil), verifier(t, without, nil)
-	s := ada.types(t, phrase).PressOnly()
+	s := ada.Types(t, phrase).PressOnly()
 	a, erra := v.Score("ada", s)
 	b, errb := plain.Score("ada", s)
 	if erra != nil || errb != nil || !reflect.DeepEqual(a, b) {
@@ -151,7 +151,7 @@ func TestScoreWithHead(t *testing.T) {
 	people[0].Sittings = append(people[0].Sittings, Sitting{Samples: []keystroke.Sample{tooLong}})
 	f := untrained(people[0], Person{Name: "zoe", Sittings: people[0].Sittings})
 	v := verifier(t, people, f)
-	s := ada.types(t, phrase)
+	s := ada.Types(t, phrase)
 	got, err := v.Score("ada", s)
 	if err != nil || !got.HasHead {
 		t.Fatalf("%+v, %v", got, err)
@@ -201,7 +201,7 @@ func TestScoreWithHead(t *testing.T) {
 			t.Errorf("%s, %q: %+v, %v", person, s.Phrase, got, err)
 		}
 	}
-	if got, err := v.Score("ada", ada.types(t, words)); err != nil || got.HasHead {
+	if got, err := v.Score("ada", ada.Types(t, words)); err != nil || got.HasHead {
 		t.Errorf("a text made of words: %+v, %v", got, err)
 	}
 	// Who is in the file and not enrolled is not enrolled.
@@ -224,7 +224,7 @@ func TestScoreOverflow(t *testing.T) {
 				h.Weights[i] = float32(x)
 			}
 		}
-		got, err := verifier(t, people, f).Score("ada", ada.types(t, phrase))
+		got, err := verifier(t, people, f).Score("ada", ada.Types(t, phrase))
 		if err != nil || math.IsNaN(got.LLR) || got.Head > maxOdds || got.Head < -maxOdds {
 			t.Errorf("weights %v: %+v, %v", x, got, err)
 		}
@@ -237,7 +237,7 @@ func TestScoreOverflow(t *testing.T) {
 func TestVerifierIsConcurrent(t *testing.T) {
 	people, ada, bob := enrolled(t)
 	v := verifier(t, people, untrained(people[:2]...))
-	samples := []keystroke.Sample{ada.types(t, phrase), bob.types(t, phrase), ada.types(t, eight)}
+	samples := []keystroke.Sample{ada.Types(t, phrase), bob.Types(t, phrase), ada.Types(t, eight)}
 	want := make([]Score, len(samples))
 	for i, s := range samples {
 		want[i], _ = v.Score("ada", s)
@@ -305,7 +305,7 @@ func TestFuse(t *testing.T) {
 func TestScoreAllocates(t *testing.T) {
 	people, ada, _ := enrolled(t)
 	v, w := verifier(t, people, untrained(people...)), &work{embedding: newEmbedding()} // a pool loses some of its own under the race detector
-	s := ada.types(t, phrase)
+	s := ada.Types(t, phrase)
 	own, err := v.standard("ada")
 	if err != nil {
 		t.Fatal(err)
@@ -326,7 +326,7 @@ func BenchmarkScore(b *testing.B) {
 	ada := newTypist(1, 1)
 	people := []Person{{Name: "ada", Sittings: []Sitting{ada.sitting(b, 5, text)}}}
 	v := verifier(b, people, untrained(people...))
-	for _, s := range []keystroke.Sample{ada.types(b, text), ada.types(b, text).PressOnly()} {
+	for _, s := range []keystroke.Sample{ada.Types(b, text), ada.Types(b, text).PressOnly()} {
 		b.Run(string(s.Channel), func(b *testing.B) {
 			took := make([]time.Duration, 0, 1<<16)
 			b.ReportAllocs()

@@ -24,7 +24,7 @@ func TestViews(t *testing.T) {
 	}
 	full := Person{Name: "ada", Sittings: []Sitting{sitting}}
 	press, ssh := pressOnly(full), ticks(full)
-	probe := hand.types(t, phrase)
+	probe := hand.Types(t, phrase)
 	plain := probe.PressOnly()
 	ticked := channel.Tick(probe, channel.TickInterval, channel.TickFuzz, rand.New(rand.NewPCG(9, 9)))
 	ticked.Channel = keystroke.Press

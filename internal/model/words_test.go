@@ -78,7 +78,7 @@ const (
 // each it takes gap ms.
 func (y *typist) typesWords(t testing.TB, text string, gap float64) keystroke.Sample {
 	t.Helper()
-	lines := []keystroke.Line{y.types(t, apples).Line(), y.types(t, ships).Line()}
+	lines := []keystroke.Line{y.Types(t, apples).Line(), y.Types(t, ships).Line()}
 	var downs, dwells []float64
 	for _, p := range partsOf(text, lines) {
 		n := len(downs)
@@ -354,7 +354,7 @@ func TestSpliced(t *testing.T) {
 		if !Spliced(s, logins) || Spliced(s, nil) {
 			t.Errorf("recordings of logins %d", n)
 		}
-		if Spliced(channel.Jitter(s, 15*ms, owner.rng), logins) {
+		if Spliced(channel.Jitter(s, 15*ms, owner.Rand), logins) {
 			t.Errorf("with noise like that it could be hands")
 		}
 		if Spliced(owner.typesWords(t, mixed, 150).PressOnly(), logins) {
@@ -396,8 +396,8 @@ func BenchmarkScoreWords(b *testing.B) {
 	words := Words(phrases)
 	samples := make([]keystroke.Sample, 400) // more than are kept ready
 	for i := range samples {
-		owner.rng.Shuffle(len(words), func(i, j int) { words[i], words[j] = words[j], words[i] })
-		samples[i] = owner.types(b, strings.Join(words[:4], " "))
+		owner.Rand.Shuffle(len(words), func(i, j int) { words[i], words[j] = words[j], words[i] })
+		samples[i] = owner.Types(b, strings.Join(words[:4], " "))
 	}
 	for _, ch := range []keystroke.Channel{keystroke.Full, keystroke.Press} {
 		b.Run(string(ch), func(b *testing.B) {

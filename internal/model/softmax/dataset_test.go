@@ -128,7 +128,7 @@ func TestGatherTooFew(t *testing.T) {
 	ada := newTypist(1, 1)
 	few := model.Person{Name: "few", Sittings: []model.Sitting{ada.sitting(t, minSamples-1, phrase)}}
 	useless := model.Person{Name: "useless", Sittings: []model.Sitting{few.Sittings[0]}} // and typings of other texts, of none, and too long
-	wrong, empty := ada.types(t, phrase), ada.types(t, phrase)
+	wrong, empty := ada.Types(t, phrase), ada.Types(t, phrase)
 	wrong.Phrase, empty.Phrase, empty.Events = "another text", "", nil
 	long := typed(strings.Repeat("a", 65), make([]float64, 65), nil)
 	useless.Sittings = append(useless.Sittings, model.Sitting{Samples: []keystroke.Sample{wrong, empty, long, wrong}})

@@ -18,6 +18,9 @@ const (
 	admitPatience = 30 * time.Second // a directory's look-up of groups is in it
 )
 
+// textNoDaemon tells a person what is not their fault.
+const textNoDaemon = `ksd: the typing check is not running, so nobody is let in; ask your administrator to look at "systemctl status ksdd ksdd.socket"`
+
 // dial connects to the daemon, once for a connection: challenges are bound to it.
 func (m *Monitor) dial(ctx context.Context) error {
 	if m.daemon != nil {
@@ -126,6 +129,9 @@ func (m *Monitor) Answer(ctx context.Context, a link.Answer) (link.Judged, error
 // unjudged makes the last word of an error of the daemon.
 func (m *Monitor) unjudged(err error) link.Judged {
 	out := link.Judged{Code: wire.Failed}
+	if errors.Is(err, wire.ErrNoDaemon) {
+		out.Text = textNoDaemon
+	}
 	var e *wire.Error
 	if errors.As(err, &e) {
 		switch e.Code {
@@ -161,6 +167,9 @@ func (m *Monitor) Admit(ctx context.Context, a link.Admit) (link.Judged, error) 
 	switch {
 	case err != nil:
 		out.Code = wire.Failed
+		if errors.Is(err, wire.ErrNoDaemon) {
+			out.Text = textNoDaemon
+		}
 		m.log(m.who.name).Error("the daemon", "error", err)
 	case v.Code == wire.Accept:
 		m.admitted = true

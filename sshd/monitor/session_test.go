@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ksd/conf"
+	"ksd/internal/wire"
 	"ksd/sshd/link"
 )
 
@@ -103,6 +104,25 @@ func TestRestrictions(t *testing.T) {
 		if out, _ := m.command(t, s); strings.TrimSpace(out) != strings.TrimSpace(want) {
 			t.Errorf("%+v: %q, want %q", s, out, want)
 		}
+	}
+	m.end(t)
+}
+
+// Without the daemon nobody gets in, and hears that it is not their fault.
+func TestNoDaemon(t *testing.T) {
+	r := newRig(t, "", func(c *conf.Config) { c.Login.NonInteractive = conf.Allow })
+	if err := r.daemon.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	m := r.start(t, false)
+	r.open(t, m, "ana")
+	typed, err := m.Challenge(t.Context(), link.Challenge{})
+	if err != nil || typed.Code != wire.Failed || !strings.Contains(typed.Text, "not running") {
+		t.Errorf("at a terminal: %+v, %v", typed, err)
+	}
+	admitted, err := m.Admit(t.Context(), link.Admit{})
+	if err != nil || admitted.Code != wire.Failed || !strings.Contains(admitted.Text, "not running") {
+		t.Errorf("without one: %+v, %v", admitted, err)
 	}
 	m.end(t)
 }

@@ -65,7 +65,7 @@ bench:
 # CAPTURE='plain/0$$' takes only rows of that name.
 CAPTURE ?= .
 bench-capture: build
-	$(GO) test -run '^$$' -bench CaptureTimes -benchtime 1x -timeout 4h -v ./e2e -capture '$(CAPTURE)' -capture-quiet 40
+	$(GO) test -run '^$$' -bench CaptureTimes -benchtime 1x -timeout 4h -v ./e2e -capture '$(CAPTURE)' -capture-quiet 30
 
 bench-peers:
 	@GO='$(GO)' sh tools/peers/run.sh

@@ -8,7 +8,9 @@ import (
 )
 
 // How much of the daemon callers can hold at once. Root has an allowance of its
-// own, so that nobody else can keep it out.
+// own, so that nobody else can keep it out. su, sudo and login call as root,
+// whoever stands before them. A conversation takes three descriptors, and the
+// unit grants them all.
 const (
 	maxConversations        = 1024 // on login.sock: of root, and of all others together
 	maxConversationsPerUser = 8    // of one account other than root

@@ -157,7 +157,7 @@ automatic = false
 }
 
 // build builds the programs and the module, for everybody to run.
-func build(t *testing.T) string {
+func build(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "ksd")
 	if err != nil {

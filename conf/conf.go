@@ -34,6 +34,7 @@ type Config struct {
 	Policy    Policy
 	Lockout   Lockout
 	Login     Login
+	Console   Console
 	SSHD      SSHD
 	Adapt     Adapt
 	Training  Training
@@ -108,6 +109,11 @@ const (
 	Allow  NonInteractive = "allow"  // everybody
 	Groups NonInteractive = "groups" // the members of Login.Groups
 )
+
+// Console says what is done at the machine's own screen and keyboard.
+type Console struct {
+	Releases bool // read the keyboards to hear when keys go up
+}
 
 // Adapt says whether and how templates follow their owners' hands.
 type Adapt struct {
@@ -206,6 +212,8 @@ func (f *file) keys(c *Config) {
 	f.names("login.groups", &c.Login.Groups, "group")
 	f.path("login.shell", &c.Login.Shell, 4000)
 	f.names("login.breakglass", &c.Login.Breakglass, "account")
+
+	f.boolean("console.releases", &c.Console.Releases)
 
 	f.sshd(&c.SSHD)
 

@@ -115,6 +115,7 @@ var bad = []struct {
 	{"no shell", "[login]\nshell = \"\"\n", []string{"2 login.shell"}, "absolute"},
 	{"yes for accounts", "[login]\nbreakglass = true\n", []string{"2 login.breakglass"}, "names of accounts"},
 	{"account with a colon", "[login]\nbreakglass = [\"root:x\"]\n", []string{"2 login.breakglass"}, "account 1"},
+	{"console", "[console]\nreleases = \"yes\"\n", []string{"2 console.releases"}, "true or false"},
 	{"no addresses", "[sshd]\nlisten = []\n", []string{"2 sshd.listen"}, "1 to 16"},
 	{"address by name", "[sshd]\nlisten = [\"example.org:22\"]\n", []string{"2 sshd.listen"}, "addresses"},
 	{"address without a port", "[sshd]\nlisten = [\"192.0.2.1\"]\n", []string{"2 sshd.listen"}, "ports"},
@@ -366,6 +367,7 @@ var good = []struct {
 		c.SSHD.Listen, c.SSHD.MaxStartups = []string{"192.0.2.1:22", "[fe80::1%eth0]:22"}, Startups{5, 100, 5}
 		c.SSHD.AuthorizedKeys, c.SSHD.SFTPServer = []string{}, ""
 	}},
+	{"keyboards", "[console]\nreleases = true\n", func(c *Config) { c.Console.Releases = true }},
 	{"nothing grows", "[adapt]\nenabled = false\n", func(c *Config) { c.Adapt.Enabled = false }},
 	{"kept for ever", "[audit]\nkeep_days = 0\n", func(c *Config) { c.Audit.KeepDays = 0 }},
 	{"not automatic", "training.automatic = false\n", func(c *Config) { c.Training.Automatic = false }},

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 
 	"ksd/internal/capture"
@@ -31,9 +32,26 @@ func (v *conversation) prepare(ctx context.Context, c *claim, term *capture.Term
 			tells = keystroke.Full
 		}
 	}
+	if tells == keystroke.Press && v.listens(c, term) {
+		tells = keystroke.Full
+	}
 	v.asked = true
 	c.on(tells)
 	return v.advise(c, term, tells)
+}
+
+// listens reports whether prompts hear the keyboards of the machine: where the
+// administrator wants it and the terminal is the console in front. There is
+// nothing to undo about that for a daemon that died.
+func (v *conversation) listens(c *claim, term *capture.Terminal) bool {
+	if !c.config.Console.Releases {
+		return false
+	}
+	err := term.Listen(v.d.world.Keyboards)
+	if err != nil && !errors.Is(err, capture.ErrNotConsole) {
+		v.d.world.Log.Warn("console.releases is on, but the keyboards cannot be heard", slog.Any("error", err))
+	}
+	return err == nil
 }
 
 // modes reports whether a terminal of that type may have modes to switch on, and

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"os"
 	"os/user"
 	"slices"
 	"strconv"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"ksd/internal/capture"
+	"ksd/internal/evdev"
 	"ksd/internal/wire"
 )
 
@@ -21,6 +23,9 @@ type World struct {
 	Now func() time.Time
 	// Monotonic is the clock that keys are stamped with.
 	Monotonic func() time.Duration
+	// Keyboards opens the keyboards of this machine, as evdev.Keyboards does. They
+	// are opened for console.releases alone.
+	Keyboards func() ([]*os.File, error)
 	// AfterFunc calls f once, after d, in a goroutine of its own, unless stop
 	// is called before.
 	AfterFunc func(d time.Duration, f func()) (stop func() bool)
@@ -46,6 +51,7 @@ func Real(uid int, log *slog.Logger) World {
 	return World{
 		Now:       time.Now,
 		Monotonic: capture.Monotonic,
+		Keyboards: evdev.Keyboards,
 		AfterFunc: func(d time.Duration, f func()) func() bool { return time.AfterFunc(d, f).Stop },
 		UID:       uint32(uid),
 		Account:   account,

@@ -77,7 +77,7 @@ var table = []row{
 	{
 		"daemon",
 		[]string{
-			"conf", "internal/audit", "internal/capture", "internal/channel", "internal/feature",
+			"conf", "internal/audit", "internal/capture", "internal/channel", "internal/evdev", "internal/feature",
 			"internal/keystroke", "internal/model", "internal/policy", "internal/store", "internal/wire",
 		},
 		[]string{"golang.org/x/sys", "golang.org/x/term"},
@@ -115,7 +115,9 @@ var table = []row{
 		[]string{"golang.org/x/sys", "golang.org/x/term"},
 		plain, "the only way from a client to the verifier",
 	},
-	{"internal/capture", []string{"internal/keystroke"}, []string{"golang.org/x/sys"}, plain, "terminal bytes in, keystrokes out"},
+	{"internal/capture", []string{"internal/evdev", "internal/keystroke"}, []string{"golang.org/x/sys"}, plain, "terminal bytes in, keystrokes out"},
+	{"internal/evdev/evdevtest", []string{"internal/evdev"}, []string{"golang.org/x/sys"}, testOnly, "a keyboard that a test types on"},
+	{"internal/evdev", nil, []string{"golang.org/x/sys"}, plain, "the machine's keyboards; the one package that opens a device"},
 	{
 		"internal/bench",
 		[]string{

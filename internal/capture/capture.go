@@ -64,7 +64,12 @@
 //   - Text that no key brought is no typing: ErrPaste for plain bytes, ErrUnusable
 //     for what an input method made.
 //
-// Leave takes such a terminal out of its mode again and lets nothing of what it
+// A virtual console of this machine is plain, but Listen has prompts hear the
+// keyboards themselves (package evdev) beside it. The tty decides what was typed,
+// the keyboards when, and where the two do not agree the typing is as the tty told
+// it, on channel Press.
+//
+// Leave takes a terminal out of its mode again and lets nothing of what it
 // says meanwhile reach the next program; Restore does so as well as it can
 // without waiting; Undo is for whoever restores for a process that died.
 //

@@ -60,6 +60,7 @@ func (t *Terminal) Read(ctx context.Context, p Prompt) (keystroke.Sample, error)
 	}
 	r := &reader{t: t, w: w, p: p, mode: t.in()}
 	defer r.wipe()
+	defer t.stopListening()
 	if err = r.show(ctx); err == nil {
 		err = r.run(ctx)
 	}

@@ -27,6 +27,8 @@ type reader struct {
 	line   line
 	events []keystroke.Event
 	start  time.Duration // the first press, on the clock
+
+	hearing hearing // what the machine's keyboards tell meanwhile
 }
 
 // show draws the prompt and drops what was typed before its mark stood there.
@@ -47,10 +49,12 @@ func (r *reader) show(ctx context.Context) error {
 	if err := r.w.write(ctx, []byte(text)); err != nil {
 		return err
 	}
+	r.listen()
 	// Not after the mark: whoever waits for it may type at once.
 	if err := r.t.drop(r.w); err != nil {
 		return err
 	}
+	r.hearing.since = r.t.clock()
 	r.t.keys.begin()
 	if r.mode == Plain && r.t.talk.owed == 0 {
 		r.t.parser = Parser{} // an Escape hit before is not the beginning of this
@@ -101,6 +105,7 @@ func (r *reader) take(out []byte) ([]byte, error) {
 		case err != nil:
 			r.t.keys.note(r.t.inputs[i : i+1])
 		case r.pressed(&in):
+			r.hearing.note(in)
 			out, err = r.key(out, in)
 		}
 	}
@@ -253,6 +258,9 @@ func (r *reader) add(e keystroke.Event, code uint32) error {
 // swallows them, and presses are all there is.
 func (r *reader) sample() keystroke.Sample {
 	s := keystroke.Sample{Phrase: r.p.Phrase, Channel: r.mode.Channel(), Events: r.events}
+	if r.hearing.matched {
+		s.Channel = keystroke.Full
+	}
 	if s.Channel == keystroke.Full && !slices.ContainsFunc(s.Events, func(e keystroke.Event) bool { return e.Rune != 0 && e.Released }) {
 		return s.PressOnly()
 	}
@@ -300,4 +308,5 @@ func (r *reader) freshLine() error {
 func (r *reader) wipe() {
 	r.t.wipe(r.buf[:])
 	clear(r.line.runes[:cap(r.line.runes)])
+	r.hearing.wipe()
 }

@@ -69,6 +69,8 @@ func (s *stream) flush() error {
 
 func (s *stream) width() int { return s.s.Width() }
 
+func (s *stream) seat() seat { return nil }
+
 // streamLink is a stream while it is held.
 type streamLink struct {
 	s    Stream

@@ -69,6 +69,9 @@ func (r *reader) up(event int, at time.Duration) {
 
 // settle waits for the releases of the keys that type and are still held.
 func (r *reader) settle(ctx context.Context) error {
+	if r.hearing.rec != nil {
+		return r.hear(ctx)
+	}
 	limited, cancel := context.WithTimeout(ctx, settleLimit)
 	defer cancel()
 	for r.mode != Plain && slices.ContainsFunc(r.t.keys.down, r.waited) {

@@ -5,6 +5,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"ksd/internal/evdev"
 )
 
 // outputLimit is how long output outside a prompt's own time may be stuck.
@@ -30,11 +32,13 @@ type Terminal struct {
 	keys   keyboard
 	inputs []Input // of the last read
 	talk   talk    // what it was asked and what it answered
+	ears   ears    // on the keyboards of the machine
 
 	mu   sync.Mutex
-	link link   // nil unless raw
-	mode Mode   // Plain unless raw
-	undo string // takes back what was switched on, the last first
+	link link            // nil unless raw
+	mode Mode            // Plain unless raw
+	undo string          // takes back what was switched on, the last first
+	rec  *evdev.Recorder // what a prompt hears, nil if it does not listen
 }
 
 // Open makes a Terminal of f, which must be a terminal open for reading and
@@ -110,6 +114,7 @@ func (t *Terminal) Restore() error {
 	}
 	t.link.close()
 	t.link = nil
+	t.deaf()
 	undo := t.undo
 	t.mode, t.undo = Plain, ""
 	return t.dev.give(undo)

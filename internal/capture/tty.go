@@ -24,6 +24,7 @@ type device interface {
 	try(s string) bool
 	flush() error // drops what was typed and not read yet
 	width() int   // columns, 0 if unknown
+	seat() seat   // the console that it is, nil if it is none
 }
 
 // link is a device's two directions while it is held. The errors of waiting are

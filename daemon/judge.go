@@ -81,7 +81,9 @@ func (c *claim) judge(ctx context.Context, s keystroke.Sample, score model.Score
 	c.asked = ""
 	c.typed++
 	c.sum += score.LLR
-	c.detail = detail(score, c.sum, bounds)
+	if c.d.admin(c.peer) {
+		c.detail = detail(score, c.sum, bounds, c.d.known.Load().verifier.Rhythm(c.user, s))
+	}
 	f := finding{sum: c.sum, typed: c.typed, most: c.most(), bounds: bounds}
 	var err error
 	if f.suspect, err = c.suspect(ctx, s, score); err != nil {
@@ -187,12 +189,12 @@ func (c *claim) chargeSource(ctx context.Context) {
 }
 
 // detail is what an administrator is shown of a typing.
-func detail(s model.Score, sum float64, b policy.Bounds) *wire.Detail {
+func detail(s model.Score, sum float64, b policy.Bounds, rhythm []model.Beat) *wire.Detail {
 	out := &wire.Detail{Score: s.LLR, Sum: sum, Accept: b.Accept, Refuse: b.Refuse, Detector: s.Detector}
 	if s.HasHead {
 		out.Head = &s.Head
 	}
-	for _, b := range s.Beats {
+	for _, b := range rhythm {
 		out.Rhythm = append(out.Rhythm, wire.Beat{
 			Text: string(b.Rune), TypedMS: ms(b.Typed), UsualMS: ms(b.Usual), SpreadMS: ms(b.Spread),
 		})

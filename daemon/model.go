@@ -18,6 +18,7 @@ import (
 // Verifier judges samples: *model.Verifier, or a test's own.
 type Verifier interface {
 	Score(person string, s keystroke.Sample) (model.Score, error)
+	Rhythm(person string, s keystroke.Sample) []model.Beat
 }
 
 // Model is the part of package model that the daemon works with, as functions,

@@ -286,7 +286,6 @@ func tryAll(ctx context.Context, scorer FreeScorer, owner *Typist, tries []try) 
 		if err != nil && !errors.Is(err, model.ErrUnusable) {
 			return nil, fmt.Errorf("as %s: %w", owner.name, err)
 		}
-		score.Beats = nil // there are many trials
 		out = append(out, freeTrial{trial{owner: owner.name, typist: t.by.name, outcome: outcome{score: score, unusable: err != nil}}, t.same})
 	}
 	return out, nil

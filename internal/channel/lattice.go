@@ -31,7 +31,7 @@ const (
 // over the periods that a client can have, at phase zero. Below ten intervals
 // of less than 600 ms it says no.
 func Ticked(s keystroke.Sample) bool {
-	var gaps []float64 // ms
+	gaps := make([]float64, 0, keystroke.MaxEvents) // ms; on the stack
 	for i := 1; i < len(s.Events); i++ {
 		if d := s.Events[i].Down - s.Events[i-1].Down; d < longest {
 			gaps = append(gaps, float64(d)/float64(time.Millisecond))

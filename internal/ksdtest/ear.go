@@ -166,7 +166,6 @@ func (t *tempos) Score(person string, s keystroke.Sample) (model.Score, error) {
 	}
 	score := model.Score{
 		HasHead: t.file != nil && slices.Contains(t.file.People(), person),
-		Beats:   []model.Beat{{Rune: 'x', Typed: tempo(s), Usual: middle(own)}},
 	}
 	for _, o := range own {
 		score.NearCopy = score.NearCopy || model.NearCopy(s, o)
@@ -178,6 +177,11 @@ func (t *tempos) Score(person string, s keystroke.Sample) (model.Score, error) {
 		score.LLR, score.Detector = -model.MaxLLR, 3
 	}
 	return score, nil
+}
+
+// Rhythm is the tempo beside the owner's.
+func (t *tempos) Rhythm(person string, s keystroke.Sample) []model.Beat {
+	return []model.Beat{{Rune: 'x', Typed: tempo(s), Usual: middle(typingsOf(t.samples[person], s))}}
 }
 
 // typingsOf returns the samples of the phrase of s on its channel or, if there

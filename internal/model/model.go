@@ -43,7 +43,6 @@ type Score struct {
 	Detector  float64 // robust distance to the template, 0 (same) to 3 (nothing alike); NaN from ScoreAny for words never typed
 	Head      float64 // the local head's log-odds that it is the owner; valid if HasHead
 	HasHead   bool    // whether the file has a head for this person, text and channel
-	Beats     []Beat  // the rhythm beside what was expected
 	NearCopy  bool    // the sample is a near copy of one of the template's own
 	TooSteady bool    // the sample is more regular than hands are
 }

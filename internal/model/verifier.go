@@ -156,6 +156,25 @@ func (v *Verifier) Score(person string, s keystroke.Sample) (Score, error) {
 	return out, nil
 }
 
+// Rhythm lays a sample that Score judges beside what was expected of person. It
+// is nil where Score has an error.
+func (v *Verifier) Rhythm(person string, s keystroke.Sample) []Beat {
+	own, err := v.standard(person)
+	if err != nil {
+		return nil
+	}
+	s, ok := seenOn(s, func(ch keystroke.Channel) bool { return knows(own.templates, templateKey{s.Phrase, ch}) })
+	if !ok {
+		return nil
+	}
+	t, _ := v.expected(own.templates, templateKey{s.Phrase, s.Channel})
+	line := s.Line()
+	if line.Text != s.Phrase {
+		return nil
+	}
+	return t.beats(line)
+}
+
 var errTooFewTimes = fmt.Errorf("%w: too few times", ErrUnusable)
 
 // judge asks all scorers about a sample on a channel that the person has
@@ -184,7 +203,7 @@ func (v *Verifier) judge(own *standard, s keystroke.Sample, w *work) (Score, err
 	if !ok {
 		distance = math.NaN()
 	}
-	out := Score{Ratio: ratio, Base: near, Detector: distance, Beats: t.beats(line), NearCopy: t.repeated(line), TooSteady: tooSteady(v.pop, line)}
+	out := Score{Ratio: ratio, Base: near, Detector: distance, NearCopy: t.repeated(line), TooSteady: tooSteady(v.pop, line)}
 	if h, ok := own.heads[templateKey{s.Phrase, s.Channel}]; ok {
 		out.Head, out.HasHead = clamp(head.Score(h.weights, h.centre, w.residuals, w.at), maxOdds), true
 	}

@@ -99,7 +99,7 @@ func TestScore(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if a.Detector >= b.Detector || a.LLR <= b.LLR || a.HasHead || a.NearCopy || a.TooSteady || len(a.Beats) != len(phrase) {
+			if a.Detector >= b.Detector || a.LLR <= b.LLR || a.HasHead || a.NearCopy || a.TooSteady || len(v.Rhythm("ada", own)) != len(phrase) {
 				t.Errorf("%s: the owner %+v, a stranger %+v", ch, a, b)
 			}
 			own, other = own.PressOnly(), other.PressOnly()
@@ -301,22 +301,25 @@ func TestFuse(t *testing.T) {
 	}
 }
 
-// TestScoreAllocates nothing but the beats of the answer.
+// TestScoreAllocates nothing, on any channel.
 func TestScoreAllocates(t *testing.T) {
 	people, ada, _ := enrolled(t)
 	v, w := verifier(t, people, untrained(people...)), &work{embedding: newEmbedding()} // a pool loses some of its own under the race detector
-	s := ada.Types(t, phrase)
 	own, err := v.standard("ada")
 	if err != nil {
 		t.Fatal(err)
 	}
-	judge := func() {
-		if got, err := v.judge(own, s, w); err != nil || !got.HasHead {
-			t.Fatalf("%+v, %v", got, err)
+	full := ada.Types(t, phrase)
+	for _, s := range []keystroke.Sample{full, full.PressOnly()} {
+		judge := func() {
+			seen, ok := seenOn(s, func(ch keystroke.Channel) bool { return knows(own.templates, templateKey{s.Phrase, ch}) })
+			if got, err := v.judge(own, seen, w); err != nil || !ok || !got.HasHead {
+				t.Fatalf("%+v, %v", got, err)
+			}
 		}
-	}
-	if n := testing.AllocsPerRun(50, judge); n > 1 {
-		t.Errorf("%v allocations", n)
+		if n := testing.AllocsPerRun(50, judge); n != 0 {
+			t.Errorf("%s: %v allocations", s.Channel, n)
+		}
 	}
 }
 

@@ -144,8 +144,9 @@ func TestScoreWords(t *testing.T) {
 		if math.Abs(a.Detector-b.Detector) > 1e-9 || b.Ratio >= a.Ratio || b.Ratio < a.Ratio-4 {
 			t.Errorf("%s: hesitating before a word: %+v, without it %+v", ch, b, a)
 		}
-		if b.Beats[6].Typed < 700*ms || b.Beats[6].Usual != 0 || b.Beats[7].Usual == 0 || b.Beats[5].Usual == 0 {
-			t.Errorf("%s: beats %+v", ch, b.Beats)
+		beats := v.Rhythm("ana", late)
+		if beats[6].Typed < 700*ms || beats[6].Usual != 0 || beats[7].Usual == 0 || beats[5].Usual == 0 {
+			t.Errorf("%s: beats %+v", ch, beats)
 		}
 	}
 }

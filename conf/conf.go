@@ -58,6 +58,7 @@ type Challenge struct {
 	Typings     int           // of each phrase, per enrolment sitting
 	Warmups     int           // typings at the start of a sitting that do not count
 	Corrections int           // allowed in one typing
+	Jitter      time.Duration // of the line, above which a typing is not judged
 	TypingTime  time.Duration // to type one phrase, from its display to Enter
 	Expire      time.Duration // of a challenge given out on the API socket
 }
@@ -192,6 +193,7 @@ func (f *file) keys(c *Config) {
 	integer(f, "challenge.typings", &c.Challenge.Typings, 3, 20)
 	integer(f, "challenge.warmups", &c.Challenge.Warmups, 0, 10)
 	integer(f, "challenge.corrections", &c.Challenge.Corrections, 0, 10)
+	f.duration("challenge.jitter", &c.Challenge.Jitter, 5*time.Millisecond, time.Second)
 	f.duration("challenge.typing_time", &c.Challenge.TypingTime, 5*time.Second, 5*time.Minute)
 	f.duration("challenge.expire", &c.Challenge.Expire, 5*time.Second, 10*time.Minute)
 

@@ -266,7 +266,7 @@ func TestDefault(t *testing.T) {
 	got.Challenge.Phrases = nil
 	want := Config{
 		Daemon:    Daemon{State: "/var/lib/ksd", LoginSocket: "/run/ksd/login.sock", APISocket: "/run/ksd/ksd.sock", LogLevel: slog.LevelInfo},
-		Challenge: Challenge{Kind: Phrases, Shortest: 18, Longest: 26, Typings: 5, Warmups: 3, Corrections: 2, TypingTime: 30 * time.Second, Expire: time.Minute},
+		Challenge: Challenge{Kind: Phrases, Shortest: 18, Longest: 26, Typings: 5, Warmups: 3, Corrections: 2, Jitter: 12 * time.Millisecond, TypingTime: 30 * time.Second, Expire: time.Minute},
 		Policy:    Policy{Attempts: 2, MaxPhrases: 3, Tries: 3, FMR: 0.01, FNMR: 0.05, MinSamples: 4},
 		Lockout:   Lockout{Failures: 5, SourceFailures: 20, First: 30 * time.Second, Longest: 15 * time.Minute, Forget: time.Hour},
 		Login:     Login{NonInteractive: Deny, Groups: []string{}, Shell: "/bin/bash", Breakglass: []string{}},

@@ -123,7 +123,7 @@ func (d *Daemon) answerChallenge(r request) (any, error) {
 		c.silent = *in.Silent
 		d.rememberSilent(r.Context(), c.claim.user, c.term, c.silent)
 	}
-	out := wire.Answer{Reason: c.claim.answer(r.Context(), in.Sample)}
+	out := wire.Answer{Reason: c.claim.answer(r.Context(), in.Sample, in.JitterMS)}
 	if r.admin {
 		out.Detail = c.claim.detail
 	}

@@ -33,14 +33,15 @@ type claim struct {
 	phrases []string          // that can be asked for
 	pool    *pool             // makes up what is asked for instead; nil: the phrases are
 
-	attempt  int      // from 1; 0 before the first phrase
-	open     bool     // an attempt is under way, and charged for
-	left     []string // phrases not yet asked for in this round
-	asked    string   // the phrase that waits for an answer, "" if none does
-	last     string   // the phrase asked for before
-	sum      float64  // of this attempt
-	typed    int      // phrases judged in this attempt
-	unusable int      // typings of this attempt that could not be judged
+	attempt  int         // from 1; 0 before the first phrase
+	open     bool        // an attempt is under way, and charged for
+	left     []string    // phrases not yet asked for in this round
+	asked    string      // the phrase that waits for an answer, "" if none does
+	last     string      // the phrase asked for before
+	sum      float64     // of this attempt
+	typed    int         // phrases judged in this attempt
+	unusable int         // typings of this attempt that could not be judged
+	spoiled  wire.Reason // why the last of them could not be
 	probes   []keystroke.Sample
 
 	over   wire.Code    // the last word, "" while the claim goes on

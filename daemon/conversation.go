@@ -118,7 +118,8 @@ func (v *conversation) typing(ctx context.Context, c *claim, term *capture.Termi
 		return ""
 	}
 	s.Phrase = p.Phrase
-	return leadAfter(c.answer(ctx, s))
+	jitter, _ := term.Jitter()
+	return leadAfter(c.answer(ctx, s, ms(jitter)))
 }
 
 // ending says how a prompt ended that brought nothing.

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math"
 	"slices"
 	"time"
 
+	"ksd/conf"
 	"ksd/internal/keystroke"
 	"ksd/internal/model"
 	"ksd/internal/policy"
@@ -14,9 +16,10 @@ import (
 	"ksd/internal/wire"
 )
 
-// answer brings what was typed at the phrase asked for. It returns why it could
-// not be judged, "" if it was; the claim then goes on with ask, or is over.
-func (c *claim) answer(ctx context.Context, s keystroke.Sample) wire.Reason {
+// answer brings what was typed at the phrase asked for, and how rough the line is
+// that it came over, in ms as wire.Typing has it. It returns why it could not be
+// judged, "" if it was; the claim then goes on with ask, or is over.
+func (c *claim) answer(ctx context.Context, s keystroke.Sample, jitterMS float64) wire.Reason {
 	ctx = context.WithoutCancel(ctx)
 	c.d.judging.Lock()
 	defer c.d.judging.Unlock()
@@ -28,7 +31,11 @@ func (c *claim) answer(ctx context.Context, s keystroke.Sample) wire.Reason {
 	if s.Channel == keystroke.Full && c.channel != keystroke.Full {
 		s = s.PressOnly() // the person's templates have no releases
 	}
-	if reason := c.usable(s); reason != "" {
+	reason := c.usable(s)
+	if reason == "" && c.d.rough(c.config.Challenge, c.user, jitterMS) {
+		reason = wire.ReasonLine
+	}
+	if reason != "" {
 		return c.spoil(ctx, reason)
 	}
 	score, err := c.d.known.Load().verifier.Score(c.user, s)
@@ -66,9 +73,20 @@ func (c *claim) usable(s keystroke.Sample) wire.Reason {
 	return ""
 }
 
+// rough reports whether a line is too rough to tell a rhythm that came over it.
+// The log says so, for people will ask.
+func (d *Daemon) rough(c conf.Challenge, user string, jitterMS float64) bool {
+	if jitterMS <= ms(c.Jitter) {
+		return false
+	}
+	d.world.Log.Info("the line is rougher than challenge.jitter", slog.String("user", user), slog.Float64("jitter_ms", math.Round(jitterMS)))
+	return true
+}
+
 // spoil counts a typing that could not be judged. The last of them ends the
 // claim.
 func (c *claim) spoil(ctx context.Context, reason wire.Reason) wire.Reason {
+	c.spoiled = reason
 	if c.unusable++; c.unusable >= c.config.Policy.Tries {
 		c.end(ctx, wire.Unusable)
 	}

@@ -18,8 +18,11 @@ const (
 	leadPaste       = "ksd: that was pasted; please type it by hand"
 	leadText        = "ksd: that read differently; please type it once more"
 	leadCorrections = "ksd: too many corrections to hear the rhythm; please type it once more"
+	leadLine        = "ksd: this line brings keys too unevenly to hear a rhythm; please type it once more"
 	textNoTerminal  = "ksd: there is no terminal to type at; connect with a terminal (ssh -t), or ask an administrator for a token: ksdctl token %s"
 	textBadToken    = "ksd: that token is not good, or not any more; ask an administrator for a new one: ksdctl token %s"
+	textUnusable    = "ksd: that could not be judged; please try again and type the phrase as shown"
+	textLine        = "ksd: the line is too rough to recognise anybody by; use a better connection, or ask your administrator for another way in"
 	leadUnusable    = "ksd: the terminal sent something else than typing; please try once more"
 )
 
@@ -39,6 +42,8 @@ func leadAfter(r wire.Reason) string {
 		return leadCorrections
 	case wire.ReasonText:
 		return leadText
+	case wire.ReasonLine:
+		return leadLine
 	}
 	return leadUnusable
 }
@@ -55,7 +60,10 @@ func lastWord(c *claim, now time.Time) wire.Text {
 	case wire.Timeout:
 		text = "ksd: no typing in time; please try again"
 	case wire.Unusable:
-		text = "ksd: that could not be judged; please try again and type the phrase as shown"
+		text = textUnusable
+		if c.spoiled == wire.ReasonLine {
+			text = textLine
+		}
 	case wire.Failed:
 		text = "ksd: the check could not be done; please try again, or ask your administrator"
 	}

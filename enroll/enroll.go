@@ -132,7 +132,7 @@ func (s *sitting) one(ctx context.Context) error {
 	if s.channel == keystroke.Press && sample.Channel == keystroke.Full {
 		sample = sample.PressOnly()
 	}
-	got, err := s.send(ctx, wire.Typing{Sample: sample})
+	got, err := s.send(ctx, wire.Typing{Sample: sample, JitterMS: s.d.JitterMS()})
 	if err != nil {
 		return err
 	}
@@ -142,7 +142,7 @@ func (s *sitting) one(ctx context.Context) error {
 			return err
 		}
 		if answer == "keep" {
-			if got, err = s.send(ctx, wire.Typing{Sample: sample, Insist: true}); err != nil {
+			if got, err = s.send(ctx, wire.Typing{Sample: sample, JitterMS: s.d.JitterMS(), Insist: true}); err != nil {
 				return err
 			}
 		}

@@ -26,11 +26,13 @@ type talk struct {
 	kitty, win32 bool // what it may be switched to, as far as is known
 
 	flags, state uint32 // what came since the last question, plus 1; 0 for nothing
+
+	trips trips
 }
 
-// hear takes the answers out of what was read. Those to earlier questions come
-// first, so the last ones stay.
-func (k *talk) hear(in []Input) {
+// hear takes the answers out of what was read at a time, 0 for one that was not
+// noted. Those to earlier questions come first, so the last ones stay.
+func (k *talk) hear(in []Input, at time.Duration) {
 	for _, i := range in {
 		switch i.Kind {
 		case KittyFlags:
@@ -39,6 +41,7 @@ func (k *talk) hear(in []Input) {
 			k.state = i.Code + 1
 		case Attributes:
 			k.owed = max(k.owed-1, 0)
+			k.trips.back(at - k.at)
 		}
 		k.heard = k.heard || i.answer()
 	}
@@ -173,7 +176,7 @@ func (t *Terminal) switchOff(undo string) {
 // every fence is answered.
 func (t *Terminal) question(ctx context.Context, w link, q string) error {
 	k := &t.talk
-	k.flags, k.state, k.at = 0, 0, t.clock()
+	k.flags, k.state, k.at, k.trips.under = 0, 0, t.clock(), false
 	k.owed++
 	if err := w.write(ctx, []byte(q+fence)); err != nil {
 		return err
@@ -221,7 +224,7 @@ func (t *Terminal) letGo(ctx context.Context, w link) {
 	if ours && last != "" {
 		t.undo, t.mode = "", Plain
 		k.owed++
-		k.at = t.clock()
+		k.at, k.trips.under = t.clock(), false
 	}
 	t.mu.Unlock()
 	if !ours || t.clock()-k.at > lateLimit {

@@ -55,6 +55,7 @@ func (r *reader) show(ctx context.Context) error {
 		return err
 	}
 	r.hearing.since = r.t.clock()
+	r.t.talk.trips.left = tripsEach
 	r.t.keys.begin()
 	if r.mode == Plain && r.t.talk.owed == 0 {
 		r.t.parser = Parser{} // an Escape hit before is not the beginning of this
@@ -66,6 +67,9 @@ func (r *reader) show(ctx context.Context) error {
 func (r *reader) run(ctx context.Context) error {
 	var out []byte
 	for {
+		if err := r.t.measure(ctx, r.w); err != nil {
+			return err
+		}
 		if err := r.next(ctx); err != nil {
 			return err
 		}

@@ -190,9 +190,17 @@ func TestStream(t *testing.T) {
 				t.Fatalf("%+v, %v", asked, err)
 			}
 			ch := p.read(t.Context(), term, Prompt{Lead: "lead", Phrase: "phrase"})
-			e.send = func(s string) { p.put(s, 90*time.Millisecond) }
+			for range tripsEach {
+				p.expect(fence)
+			}
+			answers := func(at time.Duration) {
+				e.mu.Lock()
+				defer e.mu.Unlock()
+				e.send = func(s string) { p.put(s, at) }
+			}
+			answers(90 * time.Millisecond)
 			e.hit('a', kittyPress)
-			e.send = func(s string) { p.put(s, 150*time.Millisecond) }
+			answers(150 * time.Millisecond)
 			e.hit('a', kittyRelease)
 			e.hit('\r', kittyPress)
 			s, err := result(t, ch)
@@ -202,11 +210,11 @@ func TestStream(t *testing.T) {
 			if up, released := s.Events[0].Dwell(); released != (name != "plain") || released && up != 60*time.Millisecond {
 				t.Errorf("%+v", s.Events)
 			}
-			e.send = func(s string) { p.put(s, 0) }
+			answers(0)
 			if err := term.Leave(t.Context()); err != nil || e.state() != "[] false" || len(p.in) != 0 {
 				t.Errorf("%v, left on %s, unread %v", err, e.state(), p.in)
 			}
-			if got := strings.ReplaceAll(p.sent(), "\r\n", ""); strings.Contains(got, "\n") || !strings.Contains(p.sent(), "lead\r\nphrase\r\n> a\r\n") || !strings.Contains(got, bracketsOff) {
+			if got := strings.ReplaceAll(p.sent(), "\r\n", ""); strings.Contains(got, "\n") || !strings.Contains(p.sent(), "lead\r\nphrase\r\n> "+strings.Repeat(fence, tripsEach)+"a\r\n") || !strings.Contains(got, bracketsOff) {
 				t.Errorf("sent %q", p.sent())
 			}
 		})

@@ -92,7 +92,7 @@ func (t *Terminal) enter() error {
 	if t.brackets {
 		t.undo = bracketsOff
 	}
-	t.talk.owed = 0 // what was owed before is lost with the input dropped
+	t.talk.owed, t.talk.trips.under = 0, false // what was owed before is lost with the input dropped
 	t.parser = Parser{}
 	t.keys.forget()
 	return nil
@@ -167,7 +167,7 @@ func (t *Terminal) next(ctx context.Context, w link, b []byte) error {
 // that comes.
 func (t *Terminal) take(b []byte, at time.Duration) {
 	t.inputs = t.parser.Feed(t.inputs[:0], b, at)
-	t.talk.hear(t.inputs)
+	t.talk.hear(t.inputs, at)
 }
 
 // drop forgets what was typed so far. It reads it, so that a sequence that has

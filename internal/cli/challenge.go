@@ -36,12 +36,15 @@ func (d *Dialogue) Challenge(ctx context.Context, c *wire.Client, r wire.Challen
 		if err != nil {
 			return out, err
 		}
-		a, err := c.Answer(ctx, next.ID, wire.Typing{Sample: s})
+		a, err := c.Answer(ctx, next.ID, wire.Typing{Sample: s, JitterMS: d.JitterMS()})
 		if err != nil {
 			return out, err
 		}
 		if a.Detail != nil {
 			out.Judged = append(out.Judged, Judged{next.Phrase, next.Try, *a.Detail})
+		}
+		if a.Reason != "" {
+			d.Say("%s", ReasonText(a.Reason))
 		}
 		if a.Code != "" {
 			out.Code = a.Code
@@ -49,7 +52,6 @@ func (d *Dialogue) Challenge(ctx context.Context, c *wire.Client, r wire.Challen
 		}
 		switch {
 		case a.Reason != "":
-			d.Say("%s", ReasonText(a.Reason))
 		case a.Next != nil && a.Next.Try > next.Try:
 			d.Lines("", "That was not recognised. Here is another try:")
 		case a.Next != nil:
@@ -75,6 +77,8 @@ func ReasonText(r wire.Reason) string {
 		return "There was a long pause in the middle. Type it in one go."
 	case wire.ReasonChannel:
 		return "These keys came in by another way than those you enrolled with."
+	case wire.ReasonLine:
+		return "Keys arrive here too unevenly to tell your rhythm: the line is rough. Use a better connection."
 	}
 	return "That typing could not be used."
 }

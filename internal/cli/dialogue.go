@@ -144,6 +144,12 @@ func (d *Dialogue) Ask(ctx context.Context) (keystroke.Channel, error) {
 	return asked.Mode.Channel(), err
 }
 
+// JitterMS is how rough the line to the terminal is, as wire.Typing has it.
+func (d *Dialogue) JitterMS() float64 {
+	sd, _ := d.term.Jitter()
+	return float64(sd) / float64(time.Millisecond)
+}
+
 // read asks for one line, with releases where they matter and the terminal tells
 // them.
 func (d *Dialogue) read(ctx context.Context, p capture.Prompt, releases bool) (s keystroke.Sample, err error) {

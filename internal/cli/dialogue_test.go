@@ -217,6 +217,25 @@ func TestChallenge(t *testing.T) {
 	}
 }
 
+// TestChallengeSaysWhy: who could not be judged hears why, also the last time.
+func TestChallengeSaysWhy(t *testing.T) {
+	at, d := open(t, "dumb")
+	c := script(t, wire.Answer{Code: wire.Unusable, Reason: wire.ReasonLine})
+	done := at.Go(func(ctx context.Context) int {
+		a, err := d.Challenge(ctx, c, wire.ChallengeRequest{User: "ana"})
+		if err != nil {
+			t.Error(err)
+		}
+		return a.Exit()
+	})
+	at.Wait("> ")
+	at.Type("one\r", gap)
+	at.Wait("the line is rough")
+	if code := at.Exit(done); code != cli.ExitInput {
+		t.Errorf("exit code %d, want %d", code, cli.ExitInput)
+	}
+}
+
 // TestAnswerWithoutEndIsNoYes: a daemon that says neither a code nor what comes
 // next has not accepted anybody.
 func TestAnswerWithoutEndIsNoYes(t *testing.T) {

@@ -16,8 +16,9 @@ import (
 // (https://sw.kovidgoyal.net/kitty/keyboard-protocol/) and nothing else. It
 // watches what is shown from now on.
 type Kitty struct {
-	Grants uint32 // the flags it grants of those it is asked for
-	Mute   bool   // it answers nothing at all, as a terminal that knows nothing
+	Grants uint32        // the flags it grants of those it is asked for
+	Mute   bool          // it answers nothing at all, as a terminal that knows nothing
+	Rough  time.Duration // its answers take up to that long
 
 	stack []uint32
 	seen  int

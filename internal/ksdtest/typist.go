@@ -142,9 +142,9 @@ func (t *Terminal) watch() {
 		t.mu.Lock()
 		t.shown.Write(buf[:n])
 		t.ended = err != nil
-		answer := ""
+		answer, late := "", time.Duration(0)
 		if t.kitty != nil {
-			answer = t.kitty.answer(t.shown.String())
+			answer, late = t.kitty.answer(t.shown.String()), t.kitty.Rough
 		}
 		close(t.more)
 		t.more = make(chan struct{})
@@ -153,6 +153,9 @@ func (t *Terminal) watch() {
 			return
 		}
 		if answer != "" {
+			if late > 0 {
+				time.Sleep(rand.N(late))
+			}
 			_, _ = io.WriteString(t.Keys, answer)
 		}
 	}

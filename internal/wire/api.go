@@ -133,6 +133,9 @@ type Typing struct {
 	// Silent says, of a challenge's terminal that was asked for releases, whether
 	// it answered nothing.
 	Silent *bool `json:"silent,omitempty"`
+	// JitterMS is by how much the line puts an interval between keys wrong, as the
+	// client measured it: a standard deviation in ms, 0 if unknown.
+	JitterMS float64 `json:"jitter_ms,omitempty"`
 }
 
 // TypingResult answers a typing of a sitting. What is Kept is on disk.
@@ -154,6 +157,7 @@ const (
 	ReasonDuplicate   Reason = "duplicate"   // a near copy of an earlier typing
 	ReasonTooSlow     Reason = "slow"        // a pause too long in its middle
 	ReasonChannel     Reason = "channel"     // captured in another way than the templates
+	ReasonLine        Reason = "line"        // over a line that brings keys too unevenly
 )
 
 // Metrics are the plain figures of one sample.

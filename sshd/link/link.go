@@ -149,10 +149,11 @@ type Challenge struct {
 	Term string `json:"term,omitempty"`
 }
 
-// Answer brings what was typed.
+// Answer brings what was typed. What else it tells is as in wire.Typing.
 type Answer struct {
-	Sample keystroke.Sample `json:"sample"`
-	Silent *bool            `json:"silent,omitempty"` // as in wire.Typing
+	Sample   keystroke.Sample `json:"sample"`
+	Silent   *bool            `json:"silent,omitempty"`
+	JitterMS float64          `json:"jitter_ms,omitempty"`
 }
 
 // Admit asks to be let in without a terminal.

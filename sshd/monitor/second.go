@@ -102,7 +102,7 @@ func (m *Monitor) Answer(ctx context.Context, a link.Answer) (link.Judged, error
 	}
 	id := m.id
 	m.id = ""
-	answer, err := m.daemon.Answer(ctx, id, wire.Typing{Sample: a.Sample, Silent: a.Silent})
+	answer, err := m.daemon.Answer(ctx, id, wire.Typing{Sample: a.Sample, Silent: a.Silent, JitterMS: a.JitterMS})
 	if err != nil {
 		return m.unjudged(err), nil
 	}

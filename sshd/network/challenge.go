@@ -92,7 +92,7 @@ func (c *challenge) run() (wire.Code, string) {
 		if sample, err = c.typing(lead, next); err != nil {
 			break
 		}
-		j, err = c.s.c.monitor.Answer(c.ctx, link.Answer{Sample: sample, Silent: c.silent})
+		j, err = c.s.c.monitor.Answer(c.ctx, link.Answer{Sample: sample, Silent: c.silent, JitterMS: c.jitterMS()})
 		lead = leadAfter(next, j)
 	}
 	switch {
@@ -102,6 +102,8 @@ func (c *challenge) run() (wire.Code, string) {
 		return c.ending(errors.New("the monitor neither asks nor decides"))
 	case j.Code == wire.Accept || j.Text != "":
 		return j.Code, j.Text
+	case j.Reason != "":
+		return j.Code, cli.ReasonText(j.Reason) + " " + cli.VerdictText(j.Code)
 	}
 	return j.Code, cli.VerdictText(j.Code)
 }
@@ -114,6 +116,12 @@ func (c *challenge) ask() error {
 		c.silent = &asked.Silent
 	}
 	return err
+}
+
+// jitterMS is how rough the line is, in ms, 0 if unknown.
+func (c *challenge) jitterMS() float64 {
+	sd, _ := c.term.Jitter()
+	return float64(sd) / float64(time.Millisecond)
 }
 
 // leadAfter returns what stands above the next phrase.

@@ -3,7 +3,9 @@ package e2e
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -11,7 +13,6 @@ import (
 	"time"
 
 	"ksd/demo"
-	"ksd/internal/capture"
 	"ksd/internal/wire"
 )
 
@@ -20,13 +21,15 @@ const (
 	maxFAR = 1.0 / 10
 	maxFRR = 1.0 / 4
 
-	terminals = 12 // at once
+	terminals = 50 // at once
 )
 
 // tally counts the logins of one kind.
 type tally struct {
-	mu           sync.Mutex
-	in, out, odd int
+	mu      sync.Mutex
+	in, out int
+	vague   int // what was typed could not be judged
+	odd     int // no verdict
 }
 
 func (c *tally) count(code wire.Code) {
@@ -37,34 +40,61 @@ func (c *tally) count(code wire.Code) {
 		c.in++
 	case wire.Refuse:
 		c.out++
+	case wire.Unusable:
+		c.vague++
 	default:
 		c.odd++
 	}
 }
 
+func (c *tally) add(more *tally) {
+	c.in, c.out, c.vague, c.odd = c.in+more.in, c.out+more.out, c.vague+more.vague, c.odd+more.odd
+}
+
 // login is one person at a terminal, claiming to be another.
 type login struct{ typist, as person }
+
+// TestMain lets as many tests run side by side as want to: they wait for people
+// who type, and not for processors.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	_ = flag.Set("test.parallel", "100")
+	os.Exit(m.Run())
+}
 
 func TestLoginsOfRealPeople(t *testing.T) {
 	w := newWorld(t)
 	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
 	defer cancel()
-	w.enrolAll(t, ctx)
+	w.enrolAll(t)
 	if _, err := w.ctl(ctx, "retrain"); err != nil {
 		t.Fatal(err)
 	}
+	ssh := newSSHWorld(t, w)
+	t.Run("ways", func(t *testing.T) {
+		t.Run("su, sudo and login", w.testDoors)
+		ssh.testSessions(t)
+	})
+	t.Run("the daemon is killed", ssh.testDaemonKilled)
+	w.start(t)
+	t.Run("and started again", ssh.testStartedAgain)
+	t.Run("how many get in", ssh.testRates)
+}
 
+func (w *world) testDoors(t *testing.T) {
+	t.Parallel()
 	var owners, strangers tally
 	var todo []func()
-	for _, p := range w.people {
+	plain := w.people[:people]
+	for _, p := range plain {
 		todo = append(todo, func() {
 			for _, d := range doors {
-				owners.count(w.login(t, ctx, d, login{p, p}, p.own))
+				owners.count(w.login(t, d, login{p, p}, p.own))
 			}
 		})
-		for _, other := range w.people {
+		for _, other := range plain {
 			if other.user != p.user {
-				todo = append(todo, func() { strangers.count(w.login(t, ctx, doors[0], login{other, p}, other.hands(enrol))) })
+				todo = append(todo, func() { strangers.count(w.login(t, doors[0], login{other, p}, other.hands(enrol))) })
 			}
 		}
 	}
@@ -101,14 +131,22 @@ func atOnce(n int, todo []func()) {
 }
 
 // enrolAll enrols everybody at once, each by ksd-enroll at a terminal of its own.
-func (w *world) enrolAll(t *testing.T, ctx context.Context) {
+func (w *world) enrolAll(t *testing.T) {
 	t.Helper()
 	var all sync.WaitGroup
 	for _, p := range w.people {
 		all.Go(func() {
-			at := &demo.Typist{Clock: capture.Monotonic, Hands: p.own.take}
-			argv := w.CommandAs(p.user, filepath.Join(w.bin, "ksd-enroll")).Args
-			screen, exit, err := at.Run(ctx, argv[0], argv[1:]...)
+			v, err := startVisit(t, w.CommandAs(p.user, filepath.Join(w.bin, "ksd-enroll")), p.full)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer v.leave()
+			exit := 0
+			if err = v.typeAll(p.own); err == nil {
+				exit, err = v.exit()
+			}
+			screen := v.Shown()
 			// The check at the end may fail: it is a login as well.
 			if err != nil || (exit != 0 && !strings.Contains(screen, "enrolled")) {
 				t.Errorf("ksd-enroll of %s: exit %d, %v\n%s", p.user, exit, err, screen)
@@ -122,10 +160,15 @@ func (w *world) enrolAll(t *testing.T, ctx context.Context) {
 }
 
 // login has somebody type at a door, at a terminal of its own.
-func (w *world) login(t *testing.T, ctx context.Context, d door, l login, h *hands) wire.Code {
-	at := &demo.Typist{Clock: capture.Monotonic, Hands: h.take}
-	argv := w.CommandAs(d.caller(l.as.user), d.argv(l.as.user)...).Args
-	screen, _, err := at.Run(ctx, argv[0], argv[1:]...)
+func (w *world) login(t *testing.T, d door, l login, h *hands) wire.Code {
+	v, err := startVisit(t, w.CommandAs(d.caller(l.as.user), d.argv(l.as.user)...), false)
+	if err != nil {
+		t.Error(err)
+		return ""
+	}
+	defer v.leave()
+	err = v.typeAll(h)
+	screen := v.Shown()
 	if err != nil {
 		if !errors.Is(err, demo.ErrRunOut) {
 			t.Errorf("%s at %s as %s: %v\n%s", l.typist.user, d.program, l.as.user, err, screen)

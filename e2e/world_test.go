@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -24,11 +25,18 @@ import (
 )
 
 const (
-	people  = 8 // of the recording, from its start
-	enrol   = 5 // typings of each phrase to enrol with
+	people    = 8  // of the recording, who enrol at terminals that tell presses only
+	releasing = 12 // more of them, who enrol at terminals that tell releases as well
+	enrol     = 5  // typings of each phrase to enrol with
+
+	// Everybody types in real time and all wait for the slowest, so who takes
+	// longer than that to enrol is passed over.
+	quickest = 95 * time.Second
+
 	caller  = "caller"
 	account = "ksd"
 
+	configFile  = "ksd/ksd.toml" // below /etc
 	apiSocket   = "/run/ksd/ksd.sock"
 	loginSocket = "/run/ksd/login.sock"
 )
@@ -36,7 +44,9 @@ const (
 // person is somebody of the recording, with an account in the sandbox.
 type person struct {
 	user    string
-	typings map[string][]keystroke.Sample // by phrase, in the order typed
+	uid     int
+	full    bool                          // enrols at a terminal that tells releases
+	typings map[string][]keystroke.Sample // by phrase, in the order typed, with releases
 	own     *hands                        // those not typed yet as the person itself
 }
 
@@ -46,10 +56,12 @@ type world struct {
 	bin     string
 	people  []person
 	phrases []string
+	daemon  *exec.Cmd
+	log     *ksdtest.Buffer // the daemon's
 }
 
-// recorded reads the first people of GREYC's class c2. It skips the test where
-// the recording is not beside the repository.
+// recorded reads the first quick people of GREYC's class c2. It skips the test
+// where the recording is not beside the repository.
 func recorded(t *testing.T) (out []person, phrases []string) {
 	t.Helper()
 	f, err := os.Open("../../shared/data/greyc-dev.tsv.gz")
@@ -62,6 +74,7 @@ func recorded(t *testing.T) (out []person, phrases []string) {
 		t.Fatal(err)
 	}
 	index := map[string]int{}
+	var all []person
 	for typing, err := range r.All() {
 		if err != nil {
 			t.Fatal(err)
@@ -71,23 +84,35 @@ func recorded(t *testing.T) (out []person, phrases []string) {
 		}
 		i, known := index[typing.User]
 		if !known {
-			if len(out) == people {
-				continue
-			}
-			i = len(out)
+			i = len(all)
 			index[typing.User] = i
-			out = append(out, person{user: fmt.Sprintf("typist%d", i+1), typings: map[string][]keystroke.Sample{}})
+			all = append(all, person{typings: map[string][]keystroke.Sample{}})
 		}
-		s := typing.Sample.PressOnly()
-		out[i].typings[s.Phrase] = append(out[i].typings[s.Phrase], s)
+		s := typing.Sample
+		all[i].typings[s.Phrase] = append(all[i].typings[s.Phrase], s)
 		if !slices.Contains(phrases, s.Phrase) {
 			phrases = append(phrases, s.Phrase)
 		}
 	}
-	for i, p := range out {
-		out[i].own = p.hands(0) // each typing once: the daemon knows a copy when it sees one
+	for _, p := range all {
+		if len(out) == people+releasing || p.enrolment() > quickest {
+			continue
+		}
+		p.user, p.uid, p.full = fmt.Sprintf("typist%d", len(out)+1), 2100+len(out), len(out) >= people
+		p.own = p.hands(0) // each typing once: the daemon knows a copy when it sees one
+		out = append(out, p)
 	}
 	return out, phrases
+}
+
+// enrolment is how long the person types to enrol.
+func (p person) enrolment() (sum time.Duration) {
+	for _, typings := range p.typings {
+		for _, s := range typings[:min(enrol, len(typings))] {
+			sum += s.Duration()
+		}
+	}
+	return sum
 }
 
 // newWorld builds the programs and starts the daemon, as account, in a sandbox.
@@ -96,13 +121,13 @@ func newWorld(t *testing.T) *world {
 	if os.Geteuid() != 0 {
 		t.Skip("real su in a private /etc needs root")
 	}
-	w := &world{}
+	w := &world{log: new(ksdtest.Buffer)}
 	w.people, w.phrases = recorded(t)
 	w.bin = build(t)
 	config := sandbox.Config{
 		Users: []sandbox.User{{Name: account, UID: 2000}, {Name: caller, UID: 2001}},
 		Files: map[string]string{
-			"ksd.toml":   w.config(),
+			configFile:   w.config(),
 			"shell":      "#!/bin/sh\necho " + welcome + " $(id -un)\n",
 			"login.defs": "FAIL_DELAY 0\nLOGIN_RETRIES 1\nLOGIN_TIMEOUT 300\nTTYPERM 0600\n",
 			"sudoers":    "Defaults lecture=never, timestamp_timeout=0, passwd_tries=1\nALL ALL=(ALL) ALL\n",
@@ -112,9 +137,10 @@ func newWorld(t *testing.T) *world {
 		config.Files["pam.d/"+d.program] = fmt.Sprintf(
 			"auth required %s/pam_ksd.so socket=%s\naccount required pam_permit.so\nsession required pam_permit.so\n", w.bin, loginSocket)
 	}
-	for i, p := range w.people {
-		config.Users = append(config.Users, sandbox.User{Name: p.user, UID: 2100 + i, Shell: "/etc/shell"})
+	for _, p := range w.people {
+		config.Users = append(config.Users, sandbox.User{Name: p.user, UID: p.uid, Shell: "/etc/shell"})
 	}
+	w.sshFiles(t, &config)
 	w.Sandbox = sandbox.New(t, config)
 	for _, dir := range []string{"/run/ksd", "/home/" + account + "/state"} {
 		if err := os.MkdirAll(w.Path(dir), 0o700); err != nil {
@@ -168,8 +194,8 @@ func build(t testing.TB) string {
 		t.Fatal(err)
 	}
 	for _, argv := range [][]string{
-		{"go", "build", "-o", dir, "ksd/cmd/ksdd", "ksd/cmd/ksd-enroll", "ksd/cmd/ksdctl"},
-		{"sh", "../pam/build.sh", filepath.Join(dir, "pam_ksd.so")},
+		{"make", "-s", "-C", "..", "build"},
+		{"cp", "-r", "../bin/.", dir},
 	} {
 		if out, err := exec.Command(argv[0], argv[1:]...).CombinedOutput(); err != nil {
 			t.Fatalf("%v: %v\n%s", argv, err, out)
@@ -181,21 +207,21 @@ func build(t testing.TB) string {
 // start starts the daemon and waits until it answers.
 func (w *world) start(t *testing.T) {
 	t.Helper()
-	var log ksdtest.Buffer
-	cmd := w.CommandAs(account, filepath.Join(w.bin, "ksdd"), "-config", "/etc/ksd.toml")
-	cmd.Stderr = &log
+	cmd := w.CommandAs(account, filepath.Join(w.bin, "ksdd"), "-config", "/etc/"+configFile)
+	cmd.Stderr = w.log
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	w.daemon = cmd
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 	t.Cleanup(func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
-		if err := <-ended; err != nil {
+		if err := <-ended; err != nil && !killed(cmd.ProcessState) {
 			t.Errorf("ksdd: %v", err)
 		}
 		if t.Failed() {
-			t.Logf("the daemon's complaints:\n%s", complaints(log.String()))
+			t.Logf("the daemon's complaints:\n%s", complaints(w.log.String()))
 		}
 	})
 	for deadline := capture.Monotonic() + 30*time.Second; ; {
@@ -205,13 +231,20 @@ func (w *world) start(t *testing.T) {
 		}
 		select {
 		case err := <-ended:
-			t.Fatalf("ksdd: %v\n%s", err, &log)
+			ended <- err
+			t.Fatalf("ksdd: %v\n%s", err, w.log)
 		default:
 		}
 		if capture.Monotonic() > deadline {
-			t.Fatalf("ksdd does not answer: %s\n%s", out, &log)
+			t.Fatalf("ksdd does not answer: %s\n%s", out, w.log)
 		}
 	}
+}
+
+// killed reports whether a process was ended by SIGKILL, which tests alone send.
+func killed(p *os.ProcessState) bool {
+	status, ok := p.Sys().(syscall.WaitStatus)
+	return ok && status.Signaled() && status.Signal() == syscall.SIGKILL
 }
 
 // complaints leaves the decisions out of a log: there are hundreds, and the
@@ -235,6 +268,7 @@ func (w *world) ctl(ctx context.Context, args ...string) (string, error) {
 
 // hands types what a person typed, in that order, from typing number from on.
 type hands struct {
+	mu      sync.Mutex
 	typings map[string][]keystroke.Sample
 	next    map[string]int
 }
@@ -249,6 +283,8 @@ func (p person) hands(from int) *hands {
 
 // take returns the next typing of a phrase, each once.
 func (h *hands) take(phrase string) (keystroke.Sample, bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	n, all := h.next[phrase], h.typings[phrase]
 	if n >= len(all) {
 		return keystroke.Sample{}, false

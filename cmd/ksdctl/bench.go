@@ -42,6 +42,8 @@ bench fit FILE         fit the fusion's weights by the phrases protocol
   --phrases N       phrases added up in one attempt; default 1
   --local N         people on one host, whose heads are trained together;
                     default 8; 0 leaves the heads out
+  --jitter TIME     of phrases and sequential: probes come over a line whose
+                    error of an interval has this standard deviation
   --outsiders       leave out impostors who are enrolled on the owner's host
   --impostors N     of freetext: who try each owner, drawn; default 300
   --free            of fit: by the protocol of freetext, with its options
@@ -67,6 +69,7 @@ the daemon runs, and needs no daemon.
 		fs.IntVar(&b.enrol, "enrol", 0, "")
 		fs.IntVar(&b.Phrases, "phrases", 1, "")
 		fs.IntVar(&b.Local, "local", 8, "")
+		fs.DurationVar(&b.Jitter, "jitter", 0, "")
 		fs.BoolVar(&b.Outsiders, "outsiders", false, "")
 		fs.IntVar(&b.impostors, "impostors", 300, "")
 		fs.BoolVar(&b.free, "free", false, "")
@@ -138,6 +141,8 @@ func (q request) checkBench(given, wanted bool) error {
 		return cli.Usagef("channel %q is none of full, press and ssh-press", q.channel)
 	case b.Phrases < 1 || b.MaxPhrases < 1 || b.repeat < 1:
 		return cli.Usagef("--phrases, --max-phrases and --repeat are at least 1")
+	case b.Jitter < 0:
+		return cli.Usagef("--jitter is at least 0")
 	case b.enrol < 0 || b.Local < 0 || q.skip < 0 || b.people < 0 || b.impostors < 0:
 		return cli.Usagef("--enrol, --local, --skip, --people and --impostors are at least 0")
 	}

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
+	"ksd/internal/channel"
 	"ksd/internal/keystroke"
 	"ksd/internal/model"
 )
@@ -20,7 +22,10 @@ type PhraseOptions struct {
 	// Outsiders leaves out impostors who are enrolled on the owner's host, against
 	// whom its heads were trained.
 	Outsiders bool
-	Ablation  bool // whether the softmax network that heads replaced is measured too
+	// Jitter is of the line that probes come over: the standard deviation of the
+	// error of an interval, where keys do not overtake one another.
+	Jitter   time.Duration
+	Ablation bool // whether the softmax network that heads replaced is measured too
 }
 
 // PhraseResult is the outcome of the phrases protocol for one scorer, "" being
@@ -126,13 +131,14 @@ func enoughTexts(people []*Typist, phrases int) error {
 func run(ctx context.Context, people []*Typist, o PhraseOptions) ([]trial, error) {
 	var trials []trial
 	impostors := false
+	arrived := o.overLine(people)
 	err := eachHost(ctx, people, o, func(v *model.Verifier, host []*Typist) error {
 		for _, owner := range host {
 			for _, p := range o.probers(people, host, owner) {
 				if err := ctx.Err(); err != nil {
 					return err
 				}
-				ts, err := probe(v, owner, p, o.Enrol)
+				ts, err := probe(v, owner, p, arrived[p])
 				if err != nil {
 					return err
 				}
@@ -219,10 +225,28 @@ func enrolled(host []*Typist, o PhraseOptions) (out []model.Person) {
 }
 
 // probe scores what p typed after enrolment against owner's templates.
-func probe(v *model.Verifier, owner, p *Typist, enrol int) ([]trial, error) {
+// overLine returns everybody's probes of each text, as the line delivers them.
+func (o PhraseOptions) overLine(people []*Typist) map[*Typist]map[string][]keystroke.Sample {
+	out := map[*Typist]map[string][]keystroke.Sample{}
+	for _, p := range people {
+		out[p] = map[string][]keystroke.Sample{}
+		for _, text := range p.texts {
+			for n, s := range p.by[text][o.Enrol:] {
+				if o.Jitter > 0 {
+					s = channel.Jitter(s, time.Duration(float64(o.Jitter)/math.Sqrt2), noise(o.Seed, p.name, n, text))
+				}
+				out[p][text] = append(out[p][text], s)
+			}
+		}
+	}
+	return out
+}
+
+// probe tries what p typed, as it arrived, as owner's.
+func probe(v *model.Verifier, owner, p *Typist, arrived map[string][]keystroke.Sample) ([]trial, error) {
 	var out []trial
 	for _, text := range p.texts {
-		for n, s := range p.by[text][enrol:] {
+		for n, s := range arrived[text] {
 			oc, err := judge(v, owner.name, s)
 			if err != nil {
 				return nil, fmt.Errorf("%s as %s, %s: %w", p.name, owner.name, text, err)

@@ -140,6 +140,40 @@ func TestRun(t *testing.T) {
 	}
 }
 
+// TestOverLine moves probes as far as it is told and leaves enrolments alone.
+func TestOverLine(t *testing.T) {
+	all := people(t, 4, 20, one, other)
+	o := PhraseOptions{Enrol: 5, Jitter: 12 * time.Millisecond}
+	arrived := o.overLine(all)
+	var squares float64
+	n := 0
+	for _, p := range all {
+		for _, text := range p.texts {
+			if len(arrived[p][text]) != 15 {
+				t.Fatalf("%d probes", len(arrived[p][text]))
+			}
+			for i, s := range arrived[p][text] {
+				sent := p.by[text][5+i]
+				for k := 1; k < len(s.Events); k++ {
+					d := (s.Events[k].Down - s.Events[k-1].Down) - (sent.Events[k].Down - sent.Events[k-1].Down)
+					squares += float64(d) * float64(d)
+					n++
+				}
+			}
+		}
+	}
+	if sd := time.Duration(math.Sqrt(squares / float64(n))); (sd - o.Jitter).Abs() > o.Jitter/10 {
+		t.Errorf("intervals are off by %v, want %v", sd, o.Jitter)
+	}
+	if again := o.overLine(all); !reflect.DeepEqual(arrived, again) {
+		t.Error("another line the second time")
+	}
+	o.Jitter = 0
+	if got := o.overLine(all); !reflect.DeepEqual(got[all[0]][one], all[0].by[one][5:]) {
+		t.Error("a line without jitter changes something")
+	}
+}
+
 func TestProtocolRefused(t *testing.T) {
 	good := PhraseOptions{Enrol: 5, Phrases: 1}
 	with := func(change func(*PhraseOptions)) PhraseOptions { o := good; change(&o); return o }

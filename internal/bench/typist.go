@@ -52,7 +52,7 @@ func ReadTypists(r io.Reader, class string, ch keystroke.Channel, seed uint64) (
 			p = &Typist{name: t.User, by: map[string][]keystroke.Sample{}}
 			out, byName[t.User] = append(out, p), p
 		}
-		s := show(t.Sample, ch, ticks(seed, t))
+		s := show(t.Sample, ch, noise(seed, t.User, t.Number, t.Text))
 		if s.Channel != ch {
 			return nil, fmt.Errorf("%w: line %d: a typing without releases", ErrProtocol, t.Line)
 		}
@@ -81,8 +81,9 @@ func show(s keystroke.Sample, ch keystroke.Channel, rng *rand.Rand) keystroke.Sa
 	return s.PressOnly()
 }
 
-func ticks(seed uint64, t corpus.Typing) *rand.Rand {
+// noise is what a line does to one typing of somebody, by itself.
+func noise(seed uint64, name string, number int, text string) *rand.Rand {
 	h := fnv.New64a()
-	fmt.Fprintf(h, "%s\t%d\t%s", t.User, t.Number, t.Text)
+	fmt.Fprintf(h, "%s\t%d\t%s", name, number, text)
 	return rand.New(rand.NewPCG(seed, h.Sum64()))
 }

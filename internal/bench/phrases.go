@@ -131,14 +131,13 @@ func enoughTexts(people []*Typist, phrases int) error {
 func run(ctx context.Context, people []*Typist, o PhraseOptions) ([]trial, error) {
 	var trials []trial
 	impostors := false
-	arrived := o.overLine(people)
 	err := eachHost(ctx, people, o, func(v *model.Verifier, host []*Typist) error {
 		for _, owner := range host {
 			for _, p := range o.probers(people, host, owner) {
 				if err := ctx.Err(); err != nil {
 					return err
 				}
-				ts, err := probe(v, owner, p, arrived[p])
+				ts, err := probe(v, owner, p, o)
 				if err != nil {
 					return err
 				}
@@ -224,30 +223,13 @@ func enrolled(host []*Typist, o PhraseOptions) (out []model.Person) {
 	return out
 }
 
-// probe scores what p typed after enrolment against owner's templates.
-// overLine returns everybody's probes of each text, as the line delivers them.
-func (o PhraseOptions) overLine(people []*Typist) map[*Typist]map[string][]keystroke.Sample {
-	out := map[*Typist]map[string][]keystroke.Sample{}
-	for _, p := range people {
-		out[p] = map[string][]keystroke.Sample{}
-		for _, text := range p.texts {
-			for n, s := range p.by[text][o.Enrol:] {
-				if o.Jitter > 0 {
-					s = channel.Jitter(s, time.Duration(float64(o.Jitter)/math.Sqrt2), noise(o.Seed, p.name, n, text))
-				}
-				out[p][text] = append(out[p][text], s)
-			}
-		}
-	}
-	return out
-}
-
-// probe tries what p typed, as it arrived, as owner's.
-func probe(v *model.Verifier, owner, p *Typist, arrived map[string][]keystroke.Sample) ([]trial, error) {
+// probe scores what p typed after enrolment, as it arrives, against owner's
+// templates.
+func probe(v *model.Verifier, owner, p *Typist, o PhraseOptions) ([]trial, error) {
 	var out []trial
 	for _, text := range p.texts {
-		for n, s := range arrived[text] {
-			oc, err := judge(v, owner.name, s)
+		for n, s := range p.by[text][o.Enrol:] {
+			oc, err := judge(v, owner.name, o.arrives(s, p.name, n))
 			if err != nil {
 				return nil, fmt.Errorf("%s as %s, %s: %w", p.name, owner.name, text, err)
 			}
@@ -255,6 +237,15 @@ func probe(v *model.Verifier, owner, p *Typist, arrived map[string][]keystroke.S
 		}
 	}
 	return out, nil
+}
+
+// arrives returns probe number n of somebody as the line delivers it, always the
+// same.
+func (o PhraseOptions) arrives(s keystroke.Sample, name string, n int) keystroke.Sample {
+	if o.Jitter == 0 {
+		return s
+	}
+	return channel.Jitter(s, time.Duration(float64(o.Jitter)/math.Sqrt2), noise(o.Seed, name, n, s.Phrase))
 }
 
 // judge scores one typing. That it cannot be judged is no error.

@@ -140,37 +140,29 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// TestOverLine moves probes as far as it is told and leaves enrolments alone.
-func TestOverLine(t *testing.T) {
-	all := people(t, 4, 20, one, other)
-	o := PhraseOptions{Enrol: 5, Jitter: 12 * time.Millisecond}
-	arrived := o.overLine(all)
+// TestJitter moves probes as far as it is told, the same each time.
+func TestJitter(t *testing.T) {
+	o := PhraseOptions{Jitter: 12 * time.Millisecond}
 	var squares float64
 	n := 0
-	for _, p := range all {
-		for _, text := range p.texts {
-			if len(arrived[p][text]) != 15 {
-				t.Fatalf("%d probes", len(arrived[p][text]))
+	for _, p := range people(t, 4, 20, one, other) {
+		for i, typed := range p.all {
+			sent, s := typed.sample, o.arrives(typed.sample, p.name, i)
+			for k := 1; k < len(s.Events); k++ {
+				d := (s.Events[k].Down - s.Events[k-1].Down) - (sent.Events[k].Down - sent.Events[k-1].Down)
+				squares += float64(d) * float64(d)
+				n++
 			}
-			for i, s := range arrived[p][text] {
-				sent := p.by[text][5+i]
-				for k := 1; k < len(s.Events); k++ {
-					d := (s.Events[k].Down - s.Events[k-1].Down) - (sent.Events[k].Down - sent.Events[k-1].Down)
-					squares += float64(d) * float64(d)
-					n++
-				}
+			if again := o.arrives(sent, p.name, i); !reflect.DeepEqual(s, again) {
+				t.Fatal("another line the second time")
+			}
+			if same := (PhraseOptions{}).arrives(sent, p.name, i); !reflect.DeepEqual(sent, same) {
+				t.Fatal("a line without jitter changes something")
 			}
 		}
 	}
 	if sd := time.Duration(math.Sqrt(squares / float64(n))); (sd - o.Jitter).Abs() > o.Jitter/10 {
 		t.Errorf("intervals are off by %v, want %v", sd, o.Jitter)
-	}
-	if again := o.overLine(all); !reflect.DeepEqual(arrived, again) {
-		t.Error("another line the second time")
-	}
-	o.Jitter = 0
-	if got := o.overLine(all); !reflect.DeepEqual(got[all[0]][one], all[0].by[one][5:]) {
-		t.Error("a line without jitter changes something")
 	}
 }
 

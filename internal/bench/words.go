@@ -46,14 +46,13 @@ func Words(ctx context.Context, people []*Typist, o PhraseOptions, d Decision) (
 	}
 	var words, whole []trial
 	var replays replays
-	arrived := o.overLine(people)
 	err = eachHost(ctx, people, o, func(v *model.Verifier, host []*Typist) error {
 		for _, owner := range host {
 			for _, p := range o.probers(people, host, owner) {
 				if err := ctx.Err(); err != nil {
 					return err
 				}
-				ts, err := probe(v, owner, p, arrived[p])
+				ts, err := probe(v, owner, p, o)
 				if err != nil {
 					return err
 				}

@@ -33,47 +33,75 @@ func stepBackPortable(gates, before, squashed, dcell, dstate []float32) {
 	}
 }
 
-// curve is p/(1+exp(s·x)) + q.
-type curve struct{ s, p, q float32 }
+// A curve is sigmoid or tanh in pieces of equal width.
+type curve struct {
+	pieces [2*reach + 1][4]float32 // coefficients, that of the power 0 first
+	round  float32                 // see squash
+	first  uint32                  // the bits of the sum for the first piece, see squash
+	least  float32                 // the curve at minus infinity; at infinity it is 1
+}
 
-var (
-	sigmoid = curve{-1, 1, 0}
-	tanh    = curve{2, -2, 1}
+const (
+	unit  = 16        // pieces in a unit of the argument of tanh
+	reach = 10 * unit // pieces to either side of the one around 0
 )
 
-// powers are the bits of 2^(i/64), 0 ≤ i < 64.
-var powers = func() (bits [64]uint32) {
-	for i := range bits {
-		bits[i] = math.Float32bits(float32(math.Exp2(float64(i) / 64)))
-	}
-	return bits
-}()
+var (
+	sigmoid = newCurve(0.5, 0.5, 0.5)
+	tanh    = newCurve(1, 1, 0)
+)
 
-// squash writes the curve at every x to dst, with an absolute error below
-// 2e-7, most of it from rounding; a NaN stays one. Beyond |s·x| = 30 the curve
-// is taken for flat.
-//
-// It writes s·x as (n + r)·ln 2 / 64, |r| ≤ 1/2 (Tang 1989). Of exp(s·x), the
-// table has 2^(n/64) but for whole powers of two, which are added to the
-// exponent, and three terms of the Taylor series have the rest, with an error
-// below 3e-8. To add and subtract 1.5·2²³ rounds to a whole number, and leaves
-// that number in the last bits of the sum.
-func squash(dst, x []float32, c curve) {
-	const unit = math.Ln2 / 64
-	const limit, round = 30 / unit, 3 << 22
-	dst = dst[:len(x)]
-	s, p, q := c.s/unit, c.p, c.q
-	for k, v := range x {
-		v *= s
-		if v > limit {
-			v = limit
-		} else if v < -limit {
-			v = -limit
+// newCurve returns the curve p·tanh(s·x) + q; s is a power of two. A piece is the
+// Taylor series around its middle. Of r⁴, where r is the distance from there in
+// pieces, |r| ≤ 1/2, it has r²/4 - 1/128 instead, the nearest that needs no such
+// power (Chebyshev's economised series). The error is below 2.1e-8·p.
+func newCurve(s, p, q float64) *curve {
+	const h = 1.0 / unit
+	w := s * unit // pieces in a unit of x
+	c := &curve{round: float32(0x1.8p23 / w), least: float32(q - p)}
+	c.first = math.Float32bits(c.round) - reach
+	for i := range c.pieces {
+		t := math.Tanh(h * float64(i-reach))
+		d := p * h * (1 - t*t)
+		last := h * h * h * d * t * (2 - 3*t*t) / 3
+		c.pieces[i] = [4]float32{
+			float32(p*t + q - last/128),
+			float32(w * d),
+			float32(w * w * (last/4 - h*d*t)),
+			float32(w * w * w * h * h * d * (3*t*t - 1) / 3),
 		}
-		sum := v + round
-		n := math.Float32bits(sum)
-		r := v - (sum - round)
-		e := (1 + r*(unit+r*(unit*unit/2))) * math.Float32frombits(powers[n%64]+n/64<<23)
-		dst[k] = p/(1+e) + q
 	}
+	return c
+}
+
+// squash writes the curve at every x to dst, with an absolute error below 8e-8,
+// most of it from rounding; a NaN stays one. Beyond the pieces the curve is taken
+// for flat.
+//
+// The last bit of round is worth a piece: to add and subtract it rounds to a
+// middle, and leaves the number of the piece in the last bits of the sum.
+func squash(dst, x []float32, c *curve) {
+	dst = dst[:len(x)]
+	pieces, round, first := &c.pieces, c.round, c.first
+	for k, v := range x {
+		sum := v + round
+		i := math.Float32bits(sum) - first
+		if i >= uint32(len(pieces)) {
+			dst[k] = c.flat(v)
+			continue
+		}
+		r, p := v-(sum-round), &pieces[i]
+		dst[k] = p[0] + r*(p[1]+r*(p[2]+r*p[3]))
+	}
+}
+
+// flat is the curve where there are no pieces.
+func (c *curve) flat(x float32) float32 {
+	switch {
+	case x > 0:
+		return 1
+	case x < 0:
+		return c.least
+	}
+	return x
 }

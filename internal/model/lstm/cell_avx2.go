@@ -17,15 +17,15 @@ func stepAVX2(gates, before, cell, squashed, state []float32) {
 	all := octets(gates[:4*n])
 	m := n / lanes
 	i, f, g, o := all[:m], all[m:][:m], all[2*m:][:m], all[3*m:][:m]
-	squashAVX2(all[:2*m], all[:2*m], sigmoid)
-	squashAVX2(g, g, tanh)
-	squashAVX2(o, o, sigmoid)
+	squashAVX2(all[:2*m], all[:2*m], sigmoidAVX2)
+	squashAVX2(g, g, tanhAVX2)
+	squashAVX2(o, o, sigmoidAVX2)
 	b, c, t, h := octets(before)[:m], octets(cell)[:m], octets(squashed)[:m], octets(state)[:m]
 	for k := range i {
 		ik, fk, gk := archsimd.LoadFloat32x8(&i[k]), archsimd.LoadFloat32x8(&f[k]), archsimd.LoadFloat32x8(&g[k])
 		fk.MulAdd(archsimd.LoadFloat32x8(&b[k]), ik.Mul(gk)).Store(&c[k])
 	}
-	squashAVX2(t, c, tanh)
+	squashAVX2(t, c, tanhAVX2)
 	for k := range o {
 		archsimd.LoadFloat32x8(&o[k]).Mul(archsimd.LoadFloat32x8(&t[k])).Store(&h[k])
 	}
@@ -60,11 +60,20 @@ func stepBackAVX2(gates, before, squashed, dcell, dstate []float32) {
 	archsimd.ClearAVXUpperBits()
 }
 
-// squashAVX2 is squash with a whole number of powers of two apart and no table:
-// s·x is (n + r)·ln 2, |r| ≤ 1/2, and seven terms of the Taylor series have an
-// error below 1.3e-7, of which the curve leaves a quarter. A NaN stays one,
-// which Min and Max would not see to.
-func squashAVX2(dst, x []octet, c curve) {
+// logistic is p/(1+exp(s·x)) + q.
+type logistic struct{ s, p, q float32 }
+
+var (
+	sigmoidAVX2 = logistic{-1, 1, 0}
+	tanhAVX2    = logistic{2, -2, 1}
+)
+
+// squashAVX2 is squash without a table, which vectors are slow to read: s·x is
+// (n + r)·ln 2, |r| ≤ 1/2, n whole, and seven terms of the Taylor series of the
+// exponential have an error below 1.3e-7, of which the curve leaves a quarter;
+// the error of the whole is below 2e-7. Beyond |s·x| = 30 the curve is taken for
+// flat. A NaN stays one, which Min and Max would not see to.
+func squashAVX2(dst, x []octet, c logistic) {
 	s, p, q := archsimd.BroadcastFloat32x8(c.s), archsimd.BroadcastFloat32x8(c.p), archsimd.BroadcastFloat32x8(c.q)
 	most, least := archsimd.BroadcastFloat32x8(30), archsimd.BroadcastFloat32x8(-30)
 	perUnit, unit := archsimd.BroadcastFloat32x8(math.Log2E), archsimd.BroadcastFloat32x8(-math.Ln2)

@@ -1,6 +1,6 @@
 package lstm
 
-// Kernel names the arithmetic that this program uses on this machine: "go/2",
+// Kernel names the arithmetic that this program uses on this machine: "go/3",
 // the portable one, or "avx2/1", that of the simd build where the CPU has AVX2
 // and FMA. Another order of additions or another approximation gives other
 // bits, and so another name. The same bits are promised for one name on one
@@ -19,7 +19,7 @@ type kernels struct {
 	affine    func(dst, x, weights []float32)
 }
 
-var portable = kernels{"go/2", productPortable, addScaledPortable, stepPortable, stepBackPortable, affinePortable}
+var portable = kernels{"go/3", productPortable, addScaledPortable, stepPortable, stepBackPortable, affinePortable}
 
 // Matrices are row-major slices. Products add to what is there.
 

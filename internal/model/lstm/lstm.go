@@ -128,7 +128,9 @@ func (s Shape) Run(state []float32, in Sequence, table, weights, scratch []float
 		k := int(in.Keys[t])
 		copy(gates, table[k*g:(k+1)*g])
 		addProduct(gates, in.Features[t*s.Features:(t+1)*s.Features], p.features, 1, s.Features, g)
-		addProduct(gates, state, p.recurrent, 1, h, g)
+		if i > 0 { // at the first step the state is 0
+			addProduct(gates, state, p.recurrent, 1, h, g)
+		}
 		step(gates, cell, cell, squashed, state)
 		if s.Mean {
 			addRow(sum, state)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -269,9 +270,71 @@ func TestActivations(t *testing.T) {
 	}
 }
 
+// TestSquash holds the portable curves to the bound that squash promises, in
+// steps that come upon every piece in many places and on the borders between.
+func TestSquash(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		curve *curve
+		exact func(x float64) float64
+	}{
+		{"sigmoid", sigmoid, func(x float64) float64 { return 1 / (1 + math.Exp(-x)) }},
+		{"tanh", tanh, math.Tanh},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			worst, at := 0.0, float32(0)
+			for i := -24 << 13; i <= 24<<13; i++ {
+				border := float32(i) / (1 << 13)
+				x := []float32{border, math.Nextafter32(border, 100), math.Nextafter32(border, -100)}
+				y := make([]float32, len(x))
+				squash(y, x, test.curve)
+				for k := range x {
+					if e := math.Abs(float64(y[k]) - test.exact(float64(x[k]))); !(e <= worst) {
+						worst, at = e, x[k]
+					}
+					if !(y[k] >= test.curve.least && y[k] <= 1) {
+						t.Fatalf("at %v it is %v", x[k], y[k])
+					}
+				}
+			}
+			if !(worst < 8e-8) {
+				t.Errorf("at %v the error is %v", at, worst)
+			}
+		})
+	}
+}
+
+// TestProduct takes every remainder of rows and depth, of a matrix and of one on
+// its side.
+func TestProduct(t *testing.T) {
+	rng := rand.New(rand.NewPCG(13, 14))
+	const n = 3
+	for m := range 5 {
+		for k := range 16 {
+			for _, side := range []struct{ row, column int }{{k, 1}, {1, m}} {
+				a, b, c := make([]float32, m*k), make([]float32, k*n), make([]float32, m*n)
+				for _, v := range [][]float32{a, b, c} {
+					for i := range v {
+						v[i] = float32(rng.NormFloat64())
+					}
+				}
+				got := slices.Clone(c)
+				productPortable(got, a, b, m, k, n, side.row, side.column)
+				for i := range c {
+					want := float64(c[i])
+					for l := range k {
+						want += float64(a[i/n*side.row+l*side.column]) * float64(b[l*n+i%n])
+					}
+					near(t, fmt.Sprintf("%d×%d by %d, strides %v, [%d]", m, k, n, side, i), float64(got[i]), want, 2e-6)
+				}
+			}
+		}
+	}
+}
+
 func TestAffine(t *testing.T) {
 	rng := rand.New(rand.NewPCG(11, 12))
-	for _, rows := range []int{0, 1, 5, 144} {
+	for _, rows := range []int{0, 1, 6, 7, 144} {
 		for _, columns := range []int{0, 1, 20, 32, 96} {
 			x, w := make([]float32, rows), make([]float32, (rows+1)*columns)
 			for _, v := range [][]float32{x, w} {
@@ -284,11 +347,15 @@ func TestAffine(t *testing.T) {
 				Affine(got, x, w)
 			}
 			for j, y := range got {
-				want := float64(w[rows*columns+j])
+				want, rounded := float64(w[rows*columns+j]), w[rows*columns+j]
 				for i := range x {
 					want += float64(x[i]) * float64(w[i*columns+j])
+					rounded += float32(x[i] * w[i*columns+j])
 				}
 				near(t, fmt.Sprintf("%d by %d, [%d]", rows, columns, j), float64(y), want, 1e-5)
+				if y != rounded {
+					t.Errorf("%d by %d, [%d] = %v, with rows added one after the other %v", rows, columns, j, y, rounded)
+				}
 			}
 		}
 	}

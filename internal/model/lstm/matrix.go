@@ -2,7 +2,7 @@ package lstm
 
 // productPortable adds the product of a and b to c, where the element (i, l) of
 // a is a[i*row+l*column]. Two rows of c and four of b go through the registers
-// at a time, or one and eight.
+// at a time, or one and six.
 func productPortable(c, a, b []float32, m, k, n, row, column int) {
 	i := 0
 	for ; i+2 <= m; i += 2 {
@@ -34,19 +34,14 @@ func productPortable(c, a, b []float32, m, k, n, row, column int) {
 // apart.
 func productRow(c, a, b []float32, k, column int) {
 	n, p, l := len(c), 0, 0
-	for ; l+8 <= k; l += 8 {
-		add1x8(c, b[l*n:(l+8)*n],
-			a[p], a[p+column], a[p+2*column], a[p+3*column],
-			a[p+4*column], a[p+5*column], a[p+6*column], a[p+7*column])
-		p += 8 * column
+	for ; l+6 <= k; l += 6 {
+		add1x6(c, b[l*n:(l+6)*n],
+			a[p], a[p+column], a[p+2*column], a[p+3*column], a[p+4*column], a[p+5*column])
+		p += 6 * column
 	}
-	if l+4 <= k {
-		add1x4(c, b[l*n:(l+4)*n], a[p], a[p+column], a[p+2*column], a[p+3*column])
-		l, p = l+4, p+4*column
-	}
-	if l+2 <= k {
+	for ; l+2 <= k; l += 2 {
 		add1x2(c, b[l*n:(l+2)*n], a[p], a[p+column])
-		l, p = l+2, p+2*column
+		p += 2 * column
 	}
 	if l < k {
 		addScaledPortable(c, b[l*n:(l+1)*n], a[p])
@@ -67,22 +62,12 @@ func add2x4(c0, c1, b []float32, p0, p1, p2, p3, q0, q1, q2, q3 float32) {
 	}
 }
 
-func add1x8(c, b []float32, p0, p1, p2, p3, p4, p5, p6, p7 float32) {
+func add1x6(c, b []float32, p0, p1, p2, p3, p4, p5 float32) {
 	n := len(c)
-	b0, b1, b2, b3 := b[:n], b[n:][:n], b[2*n:][:n], b[3*n:][:n]
-	b4, b5, b6, b7 := b[4*n:][:n], b[5*n:][:n], b[6*n:][:n], b[7*n:][:n]
+	b0, b1, b2 := b[:n], b[n:][:n], b[2*n:][:n]
+	b3, b4, b5 := b[3*n:][:n], b[4*n:][:n], b[5*n:][:n]
 	for j := range c {
-		low := (p0*b0[j] + p1*b1[j]) + (p2*b2[j] + p3*b3[j])
-		high := (p4*b4[j] + p5*b5[j]) + (p6*b6[j] + p7*b7[j])
-		c[j] += low + high
-	}
-}
-
-func add1x4(c, b []float32, p0, p1, p2, p3 float32) {
-	n := len(c)
-	b0, b1, b2, b3 := b[:n], b[n:][:n], b[2*n:][:n], b[3*n:][:n]
-	for j := range c {
-		c[j] += (p0*b0[j] + p1*b1[j]) + (p2*b2[j] + p3*b3[j])
+		c[j] += (p0*b0[j] + p1*b1[j]) + (p2*b2[j] + p3*b3[j]) + (p4*b4[j] + p5*b5[j])
 	}
 }
 
@@ -102,12 +87,28 @@ func addScaledPortable(c, b []float32, p float32) {
 }
 
 func affinePortable(dst, x, weights []float32) {
-	n := len(dst)
+	n, i := len(dst), 0
 	copy(dst, weights[len(x)*n:])
-	for i, v := range x {
-		row := weights[i*n : (i+1)*n]
+	for ; i+4 <= len(x); i += 4 {
+		affine4(dst, weights[i*n:(i+4)*n], x[i], x[i+1], x[i+2], x[i+3])
+	}
+	for ; i < len(x); i++ {
+		v, row := x[i], weights[i*n:(i+1)*n]
 		for j := range dst {
 			dst[j] += float32(v * row[j]) // rounded: Go may not fuse it with the sum
 		}
+	}
+}
+
+// affine4 adds four rows, one after the other.
+func affine4(c, b []float32, p0, p1, p2, p3 float32) {
+	n := len(c)
+	b0, b1, b2, b3 := b[:n], b[n:][:n], b[2*n:][:n], b[3*n:][:n]
+	for j, sum := range c {
+		sum += float32(p0 * b0[j])
+		sum += float32(p1 * b1[j])
+		sum += float32(p2 * b2[j])
+		sum += float32(p3 * b3[j])
+		c[j] = sum
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"ksd/demo"
+	"ksd/internal/capture"
 	"ksd/internal/wire"
 )
 
@@ -136,7 +137,7 @@ func (w *world) enrolAll(t *testing.T) {
 	var all sync.WaitGroup
 	for _, p := range w.people {
 		all.Go(func() {
-			v, err := startVisit(t, w.CommandAs(p.user, filepath.Join(w.bin, "ksd-enroll")), p.full)
+			v, err := startVisit(t, w.CommandAs(p.user, filepath.Join(w.bin, "ksd-enroll")), p.mode)
 			if err != nil {
 				t.Error(err)
 				return
@@ -161,7 +162,7 @@ func (w *world) enrolAll(t *testing.T) {
 
 // login has somebody type at a door, at a terminal of its own.
 func (w *world) login(t *testing.T, d door, l login, h *hands) wire.Code {
-	v, err := startVisit(t, w.CommandAs(d.caller(l.as.user), d.argv(l.as.user)...), false)
+	v, err := startVisit(t, w.CommandAs(d.caller(l.as.user), d.argv(l.as.user)...), capture.Plain)
 	if err != nil {
 		t.Error(err)
 		return ""

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"ksd/demo"
+	"ksd/internal/capture"
 	"ksd/internal/keystroke"
 	"ksd/internal/wire"
 )
@@ -119,11 +120,14 @@ func (w *sshWorld) testRates(t *testing.T) {
 
 // try has somebody log in as somebody.
 func (w *sshWorld) try(t *testing.T, r *rate, s sshServer, typist, as person, h *hands) {
-	options := []string{"-tt"}
+	options, mode := []string{"-tt"}, capture.Plain
+	if r.releases {
+		mode = typist.mode
+	}
 	if r.ticks {
 		options = append(options, "-o", "ObscureKeystrokeTiming=yes")
 	}
-	v, err := startVisit(t, w.ssh(s, r.at, as.user, options), r.releases)
+	v, err := startVisit(t, w.ssh(s, r.at, as.user, options), mode)
 	if err != nil {
 		t.Error(err)
 		return
@@ -167,7 +171,7 @@ func (w *sshWorld) testDaemonKilled(t *testing.T) {
 			cmd := w.ssh(s, w.here(), p.user, []string{"-tt"})
 			led := exec.Command("sh", append([]string{"-c", settled, "sh"}, cmd.Args...)...)
 			led.Env = cmd.Env
-			v, err := startVisit(t, led, p.full)
+			v, err := startVisit(t, led, p.mode)
 			if err == nil {
 				_, err = v.await(challenged)
 			}
@@ -192,7 +196,7 @@ func (w *sshWorld) testDaemonKilled(t *testing.T) {
 		}
 	}
 	for _, s := range sshServers {
-		v, err := startVisit(t, w.ssh(s, w.here(), w.people[0].user, []string{"-tt"}), false)
+		v, err := startVisit(t, w.ssh(s, w.here(), w.people[0].user, []string{"-tt"}), capture.Plain)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -62,7 +62,7 @@ func (w *sshWorld) enter(t *testing.T, s sshServer, at place, c *crew, options [
 	t.Helper()
 	for range c.people {
 		p := c.next()
-		v, err := startVisit(t, w.ssh(s, at, p.user, append([]string{"-tt"}, options...), command...), p.full)
+		v, err := startVisit(t, w.ssh(s, at, p.user, append([]string{"-tt"}, options...), command...), p.mode)
 		if err == nil && first != nil {
 			err = first(v)
 		}
@@ -137,7 +137,7 @@ func (w *sshWorld) testPassword(t *testing.T, s sshServer, c *crew) {
 	v.say(t, "echo in-$((6*7)); exit 3", "in-42")
 	v.wantExit(t, 3)
 
-	v, err := startVisit(t, w.ssh(s, w.here(), p.user, append(byPassword, "-tt")), p.full)
+	v, err := startVisit(t, w.ssh(s, w.here(), p.user, append(byPassword, "-tt")), p.mode)
 	if err == nil {
 		err = password("wrong")(v)
 	}
@@ -150,7 +150,7 @@ func (w *sshWorld) testPassword(t *testing.T, s sshServer, c *crew) {
 	}
 
 	w.intrude(t, s, p, c, func() (*visit, error) {
-		v, err := startVisit(t, w.ssh(s, w.here(), p.user, append(byPassword, "-tt"), "touch in"), p.full)
+		v, err := startVisit(t, w.ssh(s, w.here(), p.user, append(byPassword, "-tt"), "touch in"), p.mode)
 		if err == nil {
 			err = password(sandbox.Password)(v)
 		}
@@ -269,7 +269,7 @@ func (w *sshWorld) testOneConnection(t *testing.T, s sshServer, c *crew) {
 	first, p := w.enter(t, s, w.here(), c, []string{"-M", "-S", socket}, nil)
 	again := w.ssh(s, w.here(), p.user, []string{"-S", socket}, "echo in-$((6*7))")
 	out, err := again.CombinedOutput()
-	v, failed := startVisit(t, w.ssh(s, w.here(), p.user, []string{"-S", socket, "-tt"}), p.full)
+	v, failed := startVisit(t, w.ssh(s, w.here(), p.user, []string{"-S", socket, "-tt"}), p.mode)
 	if failed != nil {
 		t.Fatal(failed)
 	}
@@ -329,7 +329,7 @@ func (w *sshWorld) testCableInSession(t *testing.T, s sshServer, c *crew) {
 // When the cable is pulled in the middle of a challenge, the daemon is rid of it.
 func (w *sshWorld) testCableInChallenge(t *testing.T, s sshServer, c *crew) {
 	at, p := w.cable(t), c.next()
-	v, err := startVisit(t, w.ssh(s, at, p.user, []string{"-tt"}), p.full)
+	v, err := startVisit(t, w.ssh(s, at, p.user, []string{"-tt"}), p.mode)
 	if err == nil {
 		_, err = v.await(challenged)
 	}

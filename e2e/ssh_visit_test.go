@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"ksd/demo"
+	"ksd/internal/capture"
 	"ksd/internal/keystroke"
 	"ksd/internal/ksdtest"
 	"ksd/internal/wire"
@@ -22,14 +23,14 @@ import (
 // there.
 type visit struct {
 	*ksdtest.Terminal
-	cmd      *exec.Cmd
-	ended    chan struct{}
-	releases bool
-	depth    func() int // modes that the terminal is still in
-	seen     int        // bytes that await has gone past
-	before   string     // what was shown before what await found
-	typings  int        // typed so far
-	last     keystroke.Sample
+	cmd     *exec.Cmd
+	ended   chan struct{}
+	mode    capture.Mode
+	depth   func() int // modes that the terminal is still in
+	seen    int        // bytes that await has gone past
+	before  string     // what was shown before what await found
+	typings int        // typed so far
+	last    keystroke.Sample
 }
 
 // visitWait bounds every wait for a program.
@@ -44,15 +45,18 @@ var (
 // wrote was shown.
 const theEnd = "\x00the end\x00"
 
-// startVisit starts a program at a terminal that tells presses only, or at one
-// that tells releases by the kitty protocol.
-func startVisit(t *testing.T, cmd *exec.Cmd, releases bool) (*visit, error) {
-	v := &visit{Terminal: ksdtest.NewTerminal(t), cmd: cmd, ended: make(chan struct{}), releases: releases}
-	term, kitty := "xterm", &ksdtest.Kitty{}
-	if releases {
-		term, kitty.Grants = "xterm-kitty", 31
+// startVisit starts a program at a terminal that can be switched to a mode.
+func startVisit(t *testing.T, cmd *exec.Cmd, mode capture.Mode) (*visit, error) {
+	v := &visit{Terminal: ksdtest.NewTerminal(t), cmd: cmd, ended: make(chan struct{}), mode: mode}
+	term := "xterm"
+	switch mode {
+	case capture.Kitty:
+		term, v.depth = "xterm-kitty", v.Speaks(&ksdtest.Kitty{Grants: 31})
+	case capture.Win32:
+		v.depth = v.Speaks(&ksdtest.Win32{})
+	default:
+		v.depth = v.Speaks(&ksdtest.Kitty{})
 	}
-	v.depth = v.Speaks(kitty)
 	cmd.Env = append(slices.DeleteFunc(slices.Clone(cmd.Env), func(s string) bool { return strings.HasPrefix(s, "TERM=") }), "TERM="+term)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = v.TTY, v.TTY, v.TTY
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
@@ -197,21 +201,30 @@ type keys struct {
 	text string
 }
 
-// keysOf returns the keys of s, and their releases where the terminal tells.
+// keysOf returns the keys of s and Enter, and their releases where the terminal
+// tells.
 func (v *visit) keysOf(s keystroke.Sample) (all []keys) {
 	for _, e := range s.Events {
-		if !v.releases {
-			all = append(all, keys{e.Down, string(e.Rune)})
-			continue
-		}
-		all = append(all, keys{e.Down, fmt.Sprintf("\x1b[%d;;%du", e.Rune, e.Rune)}, keys{e.Up, fmt.Sprintf("\x1b[%d;1:3u", e.Rune)})
+		all = append(all, v.key(e.Rune, e.Down, e.Up)...)
 	}
 	slices.SortStableFunc(all, func(a, b keys) int { return int(a.at - b.at) })
-	enter := keys{all[len(all)-1].at + 100*time.Millisecond, "\r"}
-	if v.releases {
-		enter.text = "\x1b[13;1:1u\x1b[13;1:3u"
+	end := all[len(all)-1].at + 100*time.Millisecond
+	return append(all, v.key('\r', end, end)...)
+}
+
+// key is one key that goes down and up.
+func (v *visit) key(r rune, down, up time.Duration) []keys {
+	switch v.mode {
+	case capture.Kitty:
+		press := fmt.Sprintf("\x1b[%d;;%du", r, r)
+		if r == '\r' {
+			press = "\x1b[13;1:1u" // which types nothing
+		}
+		return []keys{{down, press}, {up, fmt.Sprintf("\x1b[%d;1:3u", r)}}
+	case capture.Win32:
+		return []keys{{down, ksdtest.Win32Key(r, true)}, {up, ksdtest.Win32Key(r, false)}}
 	}
-	return append(all, enter)
+	return []keys{{down, string(r)}}
 }
 
 // tooLate is by how much a key may be late without the ones after it being late

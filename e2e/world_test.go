@@ -45,7 +45,7 @@ const (
 type person struct {
 	user    string
 	uid     int
-	full    bool                          // enrols at a terminal that tells releases
+	mode    capture.Mode                  // of the terminal that they enrol at
 	typings map[string][]keystroke.Sample // by phrase, in the order typed, with releases
 	own     *hands                        // those not typed yet as the person itself
 }
@@ -98,7 +98,10 @@ func recorded(t *testing.T) (out []person, phrases []string) {
 		if len(out) == people+releasing || p.enrolment() > quickest {
 			continue
 		}
-		p.user, p.uid, p.full = fmt.Sprintf("typist%d", len(out)+1), 2100+len(out), len(out) >= people
+		p.user, p.uid = fmt.Sprintf("typist%d", len(out)+1), 2100+len(out)
+		if len(out) >= people {
+			p.mode = []capture.Mode{capture.Kitty, capture.Win32}[len(out)%2]
+		}
 		p.own = p.hands(0) // each typing once: the daemon knows a copy when it sees one
 		out = append(out, p)
 	}

@@ -12,59 +12,22 @@ import (
 	"ksd/internal/keystroke"
 )
 
-// Kitty has a Terminal answer as one that speaks the kitty keyboard protocol
-// (https://sw.kovidgoyal.net/kitty/keyboard-protocol/) and nothing else. It
-// watches what is shown from now on.
+// Kitty is a terminal that speaks the kitty keyboard protocol
+// (https://sw.kovidgoyal.net/kitty/keyboard-protocol/) and nothing else.
 type Kitty struct {
 	Grants uint32        // the flags it grants of those it is asked for
 	Mute   bool          // it answers nothing at all, as a terminal that knows nothing
 	Rough  time.Duration // its answers take up to that long
 
 	stack []uint32
-	seen  int
 }
 
-// answer returns what the terminal sends for what was shown since the last call.
-// shown is everything.
-func (k *Kitty) answer(shown string) (out string) {
-	for {
-		rest := shown[k.seen:]
-		i := strings.IndexByte(rest, 0x1b)
-		if i < 0 {
-			k.seen = len(shown)
-			return out
-		}
-		end := sequenceEnd(rest[i:])
-		if end == 0 {
-			k.seen += i // it comes by and by
-			return out
-		}
-		out += k.one(rest[i : i+end])
-		k.seen += i + end
-	}
-}
-
-// sequenceEnd returns the length of the CSI that s begins with, 0 if it has not
-// ended, 1 if it is none.
-func sequenceEnd(s string) int {
-	if len(s) > 1 && s[1] != '[' {
-		return 1
-	}
-	for i := 2; i < len(s); i++ {
-		if s[i] >= 0x40 && s[i] <= 0x7e {
-			return i + 1
-		}
-	}
-	return 0
-}
-
-// one carries out one sequence.
-func (k *Kitty) one(seq string) string {
+func (k *Kitty) carryOut(seq string) string {
 	var flags uint32
 	switch {
 	case k.Mute:
-	case seq == "\x1b[c":
-		return "\x1b[?62;c"
+	case seq == attributes:
+		return iAmAVT220
 	case seq == "\x1b[?u":
 		if len(k.stack) > 0 {
 			flags = k.stack[len(k.stack)-1]
@@ -80,19 +43,9 @@ func (k *Kitty) one(seq string) string {
 	return ""
 }
 
-// Speaks has the terminal be k from now on. depth tells how many modes are still
-// pushed.
-func (t *Terminal) Speaks(k *Kitty) (depth func() int) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	k.seen = t.shown.Len()
-	t.kitty = k
-	return func() int {
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		return len(k.stack)
-	}
-}
+func (k *Kitty) depth() int { return len(k.stack) }
+
+func (k *Kitty) late() time.Duration { return k.Rough }
 
 // Releases returns when the keys of one typing go up, given when they went down:
 // each is held for a third to two thirds of the tempo, by key, and up to 8 ms more

@@ -90,12 +90,13 @@ const Patience = 20 * time.Second
 type Terminal struct {
 	Keys, TTY *os.File
 
-	mu    sync.Mutex
-	shown bytes.Buffer
-	seen  int           // bytes that Await has gone past
-	more  chan struct{} // closed and renewed when something is shown
-	ended bool
-	kitty *Kitty // what it answers as; nil: nothing
+	mu     sync.Mutex
+	shown  bytes.Buffer
+	seen   int           // bytes that Await has gone past
+	more   chan struct{} // closed and renewed when something is shown
+	ended  bool
+	speaks speaker // what it answers as; nil: nothing
+	heard  int     // bytes that it has looked at for that
 }
 
 // NewTerminal opens a pseudo-terminal that the test closes. Without any the
@@ -142,9 +143,9 @@ func (t *Terminal) watch() {
 		t.mu.Lock()
 		t.shown.Write(buf[:n])
 		t.ended = err != nil
-		answer, late := "", time.Duration(0)
-		if t.kitty != nil {
-			answer, late = t.kitty.answer(t.shown.String()), t.kitty.Rough
+		answer, late := t.answer(), time.Duration(0)
+		if t.speaks != nil {
+			late = t.speaks.late()
 		}
 		close(t.more)
 		t.more = make(chan struct{})

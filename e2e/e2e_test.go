@@ -80,6 +80,7 @@ func TestLoginsOfRealPeople(t *testing.T) {
 	w.start(t)
 	t.Run("and started again", ssh.testStartedAgain)
 	t.Run("how many get in", ssh.testRates)
+	t.Run("by what they were judged", ssh.testChannels)
 }
 
 func (w *world) testDoors(t *testing.T) {

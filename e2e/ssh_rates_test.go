@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"database/sql"
 	"errors"
 	"fmt"
 	"io"
@@ -116,6 +117,29 @@ func (w *sshWorld) testRates(t *testing.T) {
 		}
 	}
 	t.Attr("logins", fmt.Sprintf("%d, %d at once, in %.0f s, none hung", len(todo), terminals, time.Since(began).Seconds()))
+}
+
+// testChannels looks at what the daemon kept of the logins: whose terminals tell
+// releases were judged by them, in both protocols, and nobody else was.
+func (w *sshWorld) testChannels(t *testing.T) {
+	db, err := sql.Open("sqlite", w.Path("/home/"+account+"/state/ksd.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	full := map[capture.Mode]int{}
+	for _, p := range w.people {
+		n := 0
+		err := db.QueryRow("SELECT count(*) FROM probes JOIN people ON people.id = person WHERE name = ? AND json_extract(body, '$.channel') = 'full'", p.user).Scan(&n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		full[p.mode] += n
+	}
+	t.Attr("typings-with-releases", fmt.Sprintf("by the kitty protocol %d, by win32-input-mode %d, by plain terminals %d", full[capture.Kitty], full[capture.Win32], full[capture.Plain]))
+	if full[capture.Kitty] < releasing/2 || full[capture.Win32] < releasing/2 || full[capture.Plain] > 0 {
+		t.Error("not judged on the channel of their terminals")
+	}
 }
 
 // try has somebody log in as somebody.

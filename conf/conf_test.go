@@ -135,6 +135,7 @@ var bad = []struct {
 	{"max_tries", "[sshd]\nmax_tries = 0\n", []string{"2 sshd.max_tries"}, "1 to 20"},
 	{"max_sessions", "[sshd]\nmax_sessions = 101\n", []string{"2 sshd.max_sessions"}, "1 to 100"},
 	{"max_connections", "[sshd]\nmax_connections = 0\n", []string{"2 sshd.max_connections"}, "from 1"},
+	{"per_person", "[sshd]\nper_person = 0\n", []string{"2 sshd.per_person"}, "from 1"},
 	{"number for startups", "[sshd]\nmax_startups = 10\n", []string{"2 sshd.max_startups"}, "start:rate:full"},
 	{"startups of two", "[sshd]\nmax_startups = \"10:30\"\n", []string{"2 sshd.max_startups"}, "start:rate:full"},
 	{"startups and more", "[sshd]\nmax_startups = \"10:30:100x\"\n", []string{"2 sshd.max_startups"}, "start:rate:full"},
@@ -273,7 +274,7 @@ func TestDefault(t *testing.T) {
 		SSHD: SSHD{
 			Listen: []string{":2222"}, HostKeys: []string{"/etc/ksd/ssh_host_ed25519_key"}, AuthorizedKeys: []string{".ssh/authorized_keys"},
 			Password: true, RootLogin: RootNo, Unenrolled: UnenrolledDeny, LoginGrace: 2 * time.Minute, MaxTries: 6, MaxSessions: 10,
-			MaxConnections: 1000, MaxStartups: Startups{10, 30, 100}, PerSource: 10, KeepAlive: time.Minute, KeepAlives: 3,
+			MaxConnections: 1000, PerPerson: 50, MaxStartups: Startups{10, 30, 100}, PerSource: 10, KeepAlive: time.Minute, KeepAlives: 3,
 			AgentForwarding: true, AcceptEnv: []string{"LANG", "LC_*"}, SFTPServer: "/usr/lib/openssh/sftp-server",
 		},
 		Adapt:    Adapt{Enabled: true, Window: 10, PerWeek: 5},

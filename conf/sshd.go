@@ -25,8 +25,9 @@ type SSHD struct {
 	MaxTries        int           // of first factors per connection
 	MaxSessions     int           // open at once per connection
 	MaxConnections  int
+	PerPerson       int // connections of one person, from the first factor on
 	MaxStartups     Startups
-	PerSource       int           // connections of one source that are not let in yet
+	PerSource       int           // connections of one source that have no first factor yet
 	KeepAlive       time.Duration // between two questions, 0: none
 	KeepAlives      int           // unanswered ones that end a connection
 	IdleTimeout     time.Duration // 0: none
@@ -56,7 +57,7 @@ const (
 	UnenrolledAllow Unenrolled = "allow" // the first factor is enough
 )
 
-// Startups is how many connections may be open that are not let in yet: from
+// Startups is how many connections may be open that have no first factor yet: from
 // Start on, Rate percent of new ones are dropped at random, and all from Full on.
 type Startups struct{ Start, Rate, Full int }
 
@@ -76,6 +77,7 @@ func (f *file) sshd(c *SSHD) {
 	integer(f, "sshd.max_tries", &c.MaxTries, 1, 20)
 	integer(f, "sshd.max_sessions", &c.MaxSessions, 1, 100)
 	integer(f, "sshd.max_connections", &c.MaxConnections, 1, 100000)
+	integer(f, "sshd.per_person", &c.PerPerson, 1, 100000)
 	f.startups("sshd.max_startups", &c.MaxStartups)
 	integer(f, "sshd.per_source", &c.PerSource, 1, 100000)
 	f.duration("sshd.keep_alive", &c.KeepAlive, 0, time.Hour)

@@ -52,6 +52,9 @@ func serve(ctx context.Context, env Env, f flags, text []byte, c conf.Config) er
 	if err := s.check(); err != nil || f.check {
 		return err
 	}
+	if err := s.prepare(); err != nil {
+		return err
+	}
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		return fmt.Errorf("closing the memory to others: %w", err)
 	}
@@ -90,7 +93,8 @@ func serve(ctx context.Context, env Env, f flags, text []byte, c conf.Config) er
 	}
 }
 
-// check finds out now what would keep every connection from being served.
+// check finds out what would keep every connection from being served. It changes
+// nothing.
 func (s *server) check() error {
 	if _, _, err := monitor.Nobody(); err != nil {
 		return err
@@ -101,24 +105,32 @@ func (s *server) check() error {
 	if err := checkPAM(); err != nil {
 		return err
 	}
+	missing, err := monitor.CheckHostKeys(s.conf.SSHD.HostKeys)
+	for _, path := range missing {
+		if s.flags.check {
+			fmt.Fprintf(s.env.Stdout, "ksd-sshd: there is no host key %s: the first start makes it\n", path)
+		}
+	}
+	return err
+}
+
+// prepare makes what is not there yet, and logs what this server is known by.
+func (s *server) prepare() error {
+	if err := monitor.MakeEmpty(monitor.Empty); err != nil {
+		return err
+	}
 	fresh, err := monitor.MakeHostKeys(s.conf.SSHD.HostKeys)
 	if err != nil {
 		return err
 	}
-	keys, err := monitor.LoadHostKeys(s.conf.SSHD.HostKeys)
-	if err != nil {
-		return err
-	}
-	if s.flags.check {
-		return nil
-	}
 	for _, path := range fresh {
 		s.log.Info("host key made", "path", path)
 	}
+	keys, err := monitor.LoadHostKeys(s.conf.SSHD.HostKeys)
 	for _, k := range keys {
 		s.log.Info("host key", "type", k.PublicKey().Type(), "fingerprint", monitor.Fingerprint(k))
 	}
-	return nil
+	return err
 }
 
 // checkPAM fails where PAM would use the file named other, which may let in whom

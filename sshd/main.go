@@ -9,7 +9,7 @@
 // half; nobody else may call these roles. What a role needs, it is given as
 // descriptors:
 //
-//	monitor   3 the connection, 4 its pipe to the listener, 5 the configuration
+//	monitor   3 the connection, 4 its socket to the listener, 5 the configuration
 //	network   3 the connection, 4 its link to the monitor
 package sshd
 
@@ -68,7 +68,7 @@ const usage = `usage: ksd-sshd [-config FILE]
        ksd-sshd -version
 
   -config FILE     read FILE, not ` + DefaultConfig + `
-  -check-config    say what is wrong with the configuration, and stop
+  -check-config    say what is wrong with the configuration, and stop; nothing is changed
   -version         print the version, and stop
 `
 

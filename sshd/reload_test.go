@@ -95,7 +95,7 @@ func TestReload(t *testing.T) {
 	}
 }
 
-// What cannot serve does not start, and says why.
+// What cannot serve does not start, and says why. Looking changes nothing.
 func TestCheck(t *testing.T) {
 	r := prepare(t, setup{})
 	path, err := program()
@@ -105,15 +105,25 @@ func TestCheck(t *testing.T) {
 	check := func(want string) {
 		t.Helper()
 		out, err := r.Command(path, "-check-config").CombinedOutput()
-		if (err == nil) != (want == "") || !strings.Contains(string(out), want) {
+		fine := want == "" || strings.Contains(want, "the first start makes it")
+		if (err == nil) != fine || !strings.Contains(string(out), want) || want == "" && len(out) > 0 {
 			t.Errorf("%s, %v, want %q", out, err, want)
 		}
 	}
-	check("")
 	key := r.Path("/etc/ksd/ssh_host_ed25519_key")
+	for range 2 {
+		check("there is no host key /etc/ksd/ssh_host_ed25519_key: the first start makes it")
+	}
+	for _, name := range []string{key, r.Path("/run/ksd-sshd")} {
+		if _, err := os.Stat(name); !os.IsNotExist(err) {
+			t.Errorf("checking made %s: %v", name, err)
+		}
+	}
+	r.serve(t)
 	if st, err := os.Stat(key); err != nil || st.Mode().Perm() != 0o600 {
 		t.Errorf("host key: %v, %v", st, err)
 	}
+	check("")
 	os.Chmod(key, 0o640)
 	check("bad ownership or modes")
 	os.Chmod(key, 0o600)
@@ -122,8 +132,40 @@ func TestCheck(t *testing.T) {
 	os.Remove(r.Path("/run/ksd-sshd/file"))
 	r.configure(t, "host_keys = [\"/etc/ssh/none\"]\n")
 	check("no such file")
+	if out, err := r.Command("mount", "-t", "tmpfs", "-o", "ro", "none", "/var/log").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	r.configure(t, "host_keys = [\"/var/log/keys/ssh_host_ed25519_key\"]\n")
+	check("read-only file system")
 	r.configure(t, "")
 	b, _ := os.ReadFile(r.Path("/etc/passwd"))
 	r.write(t, "/etc/passwd", strings.ReplaceAll(string(b), "ksd-sshd:", "other:"), 0, 0o644)
 	check("make the account")
+}
+
+// Signals to reload that come while the program is being put in its own place, and
+// at any other time, end nothing.
+func TestReloads(t *testing.T) {
+	r := start(t, setup{change: allow})
+	talk := r.keep(t)
+	if got := talk("one"); got != "one" {
+		t.Fatal(got)
+	}
+	const many = 30
+	served := func() int { return strings.Count(r.log.String(), "msg=serving") }
+	wait(t, "some reloads", func() bool { // 5 ms between two signals, while an exec takes longer
+		if err := r.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+			t.Fatal(err)
+		}
+		if gone(r.cmd.Process.Pid) {
+			t.Fatal("it is gone")
+		}
+		return served() > many
+	})
+	if got := r.run(t, "", r.ssh("ana", "echo in")...); got.stdout != "in\n" {
+		t.Errorf("after all that: %+v", got)
+	}
+	if got := talk("two"); got != "two" {
+		t.Errorf("the old connection: %q", got)
+	}
 }

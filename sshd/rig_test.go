@@ -237,6 +237,12 @@ func (r *rig) serve(t *testing.T) {
 	if err != nil || string(b[:n]) != "READY=1" {
 		t.Fatalf("ksd-sshd does not start: %q, %v\n%s", b[:n], err, r.log)
 	}
+	_ = manager.SetReadDeadline(time.Time{})
+	go func() { // a manager reads on, or the program would wait for it
+		for err == nil {
+			_, err = manager.Read(b)
+		}
+	}()
 }
 
 // ssh returns the arguments of a client.

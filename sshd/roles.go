@@ -53,7 +53,12 @@ func runMonitor(ctx context.Context, env Env) int {
 		return exitFailed
 	}
 	conn := os.NewFile(monitorConn, "connection")
-	status := os.NewFile(monitorStatus, "status")
+	status, err := listener.Polled(monitorStatus)
+	if err != nil {
+		log.Error("monitor", "error", err)
+		return exitFailed
+	}
+	defer status.Close() // its end says that this process has ended
 	if err := attend(ctx, env, c, conn, status, log); err != nil {
 		log.Error("connection", "error", err)
 		return exitFailed
@@ -118,13 +123,9 @@ func attend(ctx context.Context, env Env, c conf.Config, conn, status *os.File, 
 	main := monitor.NewThread()
 	m := monitor.New(monitor.Options{
 		Config: c, HostKeys: keys, Remote: remote, Local: local, Main: main.Do, Now: env.Now, Log: log,
-		Sleep: func(ctx context.Context, d time.Duration) { sleep(ctx, env, d) },
-		Passed: func() {
-			grace()
-			if err := listener.LetIn(status); err != nil {
-				log.Warn("the listener is gone", "error", err)
-			}
-		},
+		Sleep:  func(ctx context.Context, d time.Duration) { sleep(ctx, env, d) },
+		Passed: func() { grace() },
+		Claim:  func(ctx context.Context, uid uint32) bool { return claim(ctx, status, uid, log) },
 	})
 	done := make(chan struct{})
 	go func() {
@@ -135,6 +136,17 @@ func attend(ctx context.Context, env Env, c conf.Config, conn, status *os.File, 
 	}()
 	main.Run(done)
 	return err
+}
+
+// claim asks the listener whether a person may have one more connection. Where
+// the listener is gone, as it may be, nobody counts.
+func claim(ctx context.Context, status *os.File, uid uint32, log *slog.Logger) bool {
+	ok, err := listener.Claim(ctx, status, uid)
+	if err != nil && ctx.Err() == nil {
+		log.Warn("the listener is gone", "error", err)
+		return true
+	}
+	return ok
 }
 
 // half is a network half that runs.

@@ -23,10 +23,13 @@
 //	key, password                   until a first factor is proven
 //	open                            once, after it: the account is looked at
 //	challenge, answer               until the rhythm is proven
-//	admit                           until there is any second factor
+//	admit                           until there is any second factor, or a token alone
 //	start without a terminal,       after either
 //	wait, signal, dial, listen
 //	start with a terminal           after the rhythm alone
+//
+// Admitted by a one-time token, a connection has one start without a terminal and
+// no forwarding, and may ask to be admitted again.
 //
 // The monitor keeps this order, whatever the network half believes. What is out
 // of order ends the connection; what is in order and not allowed is Refused.
@@ -168,6 +171,7 @@ type Judged struct {
 	Reason wire.Reason     `json:"reason,omitempty"`
 	Next   *wire.Challenge `json:"next,omitempty"`
 	Text   string          `json:"text,omitempty"` // for the person
+	Once   bool            `json:"once,omitempty"` // admitted for one start
 }
 
 // Start asks for a process of the account. With Pty set its terminal comes

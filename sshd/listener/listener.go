@@ -1,10 +1,13 @@
 // Package listener accepts connections for ksd-sshd and hands each to a process
 // of its own, the monitor. It reads and writes none of them.
 //
-// A monitor holds a pipe. A byte in it says that its connection is let in, its
-// end that the monitor has ended. So the listener knows how many there are and
-// how many of them are strangers still, and limits both, over all and for each
-// source. What is over the limits is closed after a line that ssh shows.
+// A monitor holds one end of a socket pair. Over it, it says once whose connection
+// it is, as soon as a first factor has told (Claim); its end says that the monitor
+// has ended. So the listener knows how many connections there are, how many of
+// them are strangers' still, and how many each person has, and limits all three:
+// strangers for each source as well. A stranger over the limits is closed after a
+// line that ssh shows; a person over theirs is refused by the monitor. What the
+// network half believes counts for nothing here.
 //
 // A listener can hand its sockets and its knowledge of monitors to another
 // program image in its place (State), so that a new configuration or a new
@@ -25,9 +28,6 @@ import (
 
 	"ksd/conf"
 )
-
-// letIn is the byte by which a monitor says that its connection is let in.
-const letIn = 'L'
 
 // pause is how long a listener waits that cannot accept, for descriptors to
 // become free.
@@ -52,12 +52,14 @@ type Listener struct {
 	o       Options
 	sockets []Socket
 	serving sync.WaitGroup
+	hearing sync.WaitGroup // of what monitors say
 
-	mu       sync.Mutex
-	monitors map[*Monitor]struct{}
-	waiting  int                  // of them, those not let in
-	from     map[netip.Prefix]int // of those, by source
-	dropped  int                  // since the last that was not
+	mu        sync.Mutex
+	monitors  map[*Monitor]struct{}
+	strangers int                  // of them, those whose person is not known
+	from      map[netip.Prefix]int // of those, by source
+	people    map[uint32]int       // the others, by person
+	dropped   int                  // since the last that was not
 }
 
 // Socket is one socket to accept at.
@@ -70,14 +72,15 @@ type Socket struct {
 // Monitor is one connection's process.
 type Monitor struct {
 	pid    int
-	status *os.File // our end of its pipe
+	status *os.File // our end of its socket
 	source netip.Prefix
-	let    bool
+	known  bool // who it is, which is person
+	person uint32
 }
 
 // New returns a listener that watches over the monitors of an earlier image.
 func New(o Options, sockets []Socket, earlier []*Monitor) *Listener {
-	l := &Listener{o: o, sockets: sockets, monitors: map[*Monitor]struct{}{}, from: map[netip.Prefix]int{}}
+	l := &Listener{o: o, sockets: sockets, monitors: map[*Monitor]struct{}{}, from: map[netip.Prefix]int{}, people: map[uint32]int{}}
 	for _, m := range earlier {
 		l.add(m)
 	}
@@ -149,14 +152,14 @@ func (l *Listener) full(from netip.Prefix) (why string) {
 		why = "Too many connections"
 	case l.from[from] >= c.PerSource:
 		why = "Too many connections from this source"
-	case drop(l.waiting, c.MaxStartups, l.o.Random):
+	case drop(l.strangers, c.MaxStartups, l.o.Random):
 		why = "Exceeded MaxStartups"
 	}
 	switch {
 	case why != "":
 		if l.dropped++; l.dropped == 1 {
 			l.o.Log.Warn("dropping connections", "reason", why, "source", from.Addr().String(),
-				"open", len(l.monitors), "not_let_in", l.waiting)
+				"open", len(l.monitors), "strangers", l.strangers)
 		}
 	case l.dropped > 0:
 		l.o.Log.Warn("dropped connections", "number", l.dropped)
@@ -172,16 +175,16 @@ func (l *Listener) start(m *Monitor, c *net.TCPConn) error {
 		return err
 	}
 	defer conn.Close()
-	r, w, err := os.Pipe()
+	ours, theirs, err := pair()
 	if err != nil {
 		return err
 	}
-	defer w.Close()
-	if m.pid, err = l.o.Start(conn, w); err != nil {
-		_ = r.Close()
+	defer theirs.Close()
+	if m.pid, err = l.o.Start(conn, theirs); err != nil {
+		_ = ours.Close()
 		return err
 	}
-	m.status = r
+	m.status = ours
 	l.add(m)
 	return nil
 }
@@ -191,45 +194,63 @@ func (l *Listener) add(m *Monitor) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.monitors[m] = struct{}{}
-	if !m.let {
-		l.count(m, 1)
-	}
-	go l.watch(m)
+	l.count(m, 1)
+	l.hearing.Go(func() { l.hear(m) })
 }
 
-// count counts a monitor whose connection is not let in. l.mu must be held.
+// count counts a monitor. l.mu must be held.
 func (l *Listener) count(m *Monitor, n int) {
-	l.waiting += n
-	if l.from[m.source] += n; l.from[m.source] == 0 {
-		delete(l.from, m.source)
+	if m.known {
+		tally(l.people, m.person, n)
+		return
+	}
+	l.strangers += n
+	tally(l.from, m.source, n)
+}
+
+// tally adds to a count of those that are not zero.
+func tally[K comparable](counts map[K]int, k K, n int) {
+	if counts[k] += n; counts[k] == 0 {
+		delete(counts, k)
 	}
 }
 
-// watch reads what a monitor says, to its end.
-func (l *Listener) watch(m *Monitor) {
-	for b := make([]byte, 1); ; {
-		_, err := m.status.Read(b)
-		l.mu.Lock()
-		if !m.let && (err != nil || b[0] == letIn) {
-			m.let = true
-			l.count(m, -1)
+// hear answers what a monitor says, to its end or until hush.
+func (l *Listener) hear(m *Monitor) {
+	for packet := make([]byte, claimSize+1); ; {
+		n, err := m.status.Read(packet)
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return
 		}
-		l.mu.Unlock()
 		if err != nil {
 			break
 		}
+		l.answer(m, packet[:n])
 	}
 	_ = m.status.Close()
 	l.o.Reap(m.pid)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.monitors, m)
+	l.count(m, -1)
 }
 
-// LetIn says over a monitor's end of the pipe that its connection is let in.
-func LetIn(status *os.File) error {
-	_, err := status.Write([]byte{letIn})
-	return err
+// hush returns when nobody reads what monitors say: it waits in their sockets.
+func (l *Listener) hush() {
+	l.mu.Lock()
+	for m := range l.monitors {
+		_ = m.status.SetReadDeadline(time.Unix(1, 0)) // cannot fail: see Polled
+	}
+	l.mu.Unlock()
+	l.hearing.Wait()
+}
+
+// resume undoes hush. l.mu must be held.
+func (l *Listener) resume() {
+	for m := range l.monitors {
+		_ = m.status.SetReadDeadline(time.Time{})
+		l.hearing.Go(func() { l.hear(m) })
+	}
 }
 
 // writeNow writes what fits into the socket's buffer.

@@ -55,7 +55,7 @@ func TestSource(t *testing.T) {
 type rig struct {
 	*Listener
 	address string
-	mu      sync.Mutex
+	own     sync.Mutex
 	status  []*os.File
 	conns   []*os.File
 	started chan struct{}
@@ -82,20 +82,34 @@ func (r *rig) begin(conn, status *os.File) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	end, err := Polled(fd)
+	if err != nil {
+		return 0, err
+	}
 	held, err := dup(conn)
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	r.own.Lock()
+	defer r.own.Unlock()
 	r.conns = append(r.conns, os.NewFile(uintptr(held), "conn")) // or the client would see its end
-	r.status = append(r.status, os.NewFile(uintptr(fd), "status"))
+	r.status = append(r.status, end)
 	r.started <- struct{}{}
 	return len(r.status), err
 }
 
-// end is a monitor's end of its pipe.
+// end is a monitor's end of its socket.
 func (r *rig) end(i int) *os.File {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	r.own.Lock()
+	defer r.own.Unlock()
 	return r.status[i]
+}
+
+// claim has a monitor say whose connection it is.
+func (r *rig) claim(t *testing.T, i int, uid uint32, want bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if ok, err := Claim(ctx, r.end(i), uid); err != nil || ok != want {
+		t.Errorf("monitor %d of %d: %v, %v, want %v", i, uid, ok, err, want)
+	}
 }
 
 func (r *rig) run(t *testing.T) (stop func()) {
@@ -129,7 +143,7 @@ func (r *rig) dial(t *testing.T) string {
 	}
 }
 
-var wide = conf.SSHD{MaxConnections: 100, PerSource: 100, MaxStartups: conf.Startups{Start: 100, Rate: 100, Full: 100}}
+var wide = conf.SSHD{MaxConnections: 100, PerPerson: 100, PerSource: 100, MaxStartups: conf.Startups{Start: 100, Rate: 100, Full: 100}}
 
 // Each limit by itself, and how a connection stops counting.
 func TestLimits(t *testing.T) {
@@ -137,7 +151,7 @@ func TestLimits(t *testing.T) {
 		name   string
 		limit  func(*conf.SSHD)
 		told   string
-		letIn  bool // whether a connection that is let in makes room
+		known  bool // whether a connection whose person is known makes room
 		ending bool // whether one that ends does
 	}{
 		{"connections", func(c *conf.SSHD) { c.MaxConnections = 2 }, "Too many connections", false, true},
@@ -157,17 +171,14 @@ func TestLimits(t *testing.T) {
 			if told := r.dial(t); told != c.told {
 				t.Errorf("at the limit: %q, want %q", told, c.told)
 			}
-			if err := LetIn(r.end(0)); err != nil {
-				t.Fatal(err)
-			}
-			if c.letIn {
-				r.awaitWaiting(1)
+			r.claim(t, 0, 2001, true)
+			if c.known {
 				if told := r.dial(t); told != "" {
-					t.Errorf("after one was let in: %q", told)
+					t.Errorf("after one was known: %q", told)
 				}
 			}
 			open := 1
-			if c.letIn {
+			if c.known {
 				open = 2
 			}
 			r.end(1).Close()
@@ -185,69 +196,17 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// awaitWaiting and awaitOpen wait until the listener has read what monitors say.
-func (r *rig) awaitWaiting(n int) { r.await(func() bool { return r.waiting == n }) }
-func (r *rig) awaitOpen(n int)    { r.await(func() bool { return len(r.monitors) == n }) }
-
-func (r *rig) await(done func() bool) {
+// awaitOpen waits until the listener has heard which monitors have ended.
+func (r *rig) awaitOpen(n int) {
 	for {
-		r.Listener.mu.Lock()
-		ok := done()
-		r.Listener.mu.Unlock()
+		r.mu.Lock()
+		ok := len(r.monitors) == n
+		r.mu.Unlock()
 		if ok {
 			return
 		}
 		time.Sleep(time.Millisecond)
 	}
-}
-
-// What is frozen and thawed serves on, and knows its monitors.
-func TestFreeze(t *testing.T) {
-	r := newRig(t, wide)
-	stop := r.run(t)
-	for range 2 {
-		r.dial(t)
-	}
-	if err := LetIn(r.end(0)); err != nil {
-		t.Fatal(err)
-	}
-	r.awaitWaiting(1)
-	stop()
-	fd, undo, err := r.Freeze()
-	if err != nil {
-		t.Fatal(err)
-	}
-	again, err := dup(os.NewFile(uintptr(fd), "state"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	sockets, monitors, err := Thaw(again)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = undo // the descriptors are the new listener's now
-	next := &rig{address: r.address, started: make(chan struct{}, 10), reaped: make(chan int, 10)}
-	next.Listener = New(Options{
-		Config: wide, Random: func(int) int { return 0 }, After: time.After, Log: slog.New(slog.DiscardHandler),
-		Start: next.begin, Reap: func(pid int) { next.reaped <- pid },
-	}, sockets, monitors)
-	defer next.Close()
-	next.Listener.mu.Lock()
-	if len(next.monitors) != 2 || next.waiting != 1 || sockets[0].Address != "here" {
-		t.Errorf("%d monitors, %d waiting", len(next.monitors), next.waiting)
-	}
-	next.Listener.mu.Unlock()
-	defer next.run(t)()
-	if told := next.dial(t); told != "" {
-		t.Errorf("told %q", told)
-	}
-	r.end(1).Close()
-	if pid := <-next.reaped; pid != 2 {
-		t.Errorf("reaped %d", pid)
-	}
-	next.awaitWaiting(1) // the one that was dialled just now
-	next.end(0).Close()
-	r.end(0).Close()
 }
 
 // Sockets that a new configuration keeps stay open, others are closed.

@@ -12,9 +12,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// stateVersion is the version of State. The first had pipes to monitors.
+const stateVersion = 2
+
 // State is what one image of the program hands to the next: the descriptors are
 // open in both.
 type State struct {
+	Version  int            `json:"version"`
 	Sockets  []socketState  `json:"sockets"`
 	Monitors []monitorState `json:"monitors"`
 }
@@ -28,16 +32,20 @@ type monitorState struct {
 	PID    int          `json:"pid"`
 	FD     int          `json:"fd"`
 	Source netip.Prefix `json:"source"`
-	Let    bool         `json:"let"`
+	Known  bool         `json:"known"`
+	Person uint32       `json:"person"`
 }
 
 // Freeze returns the state in a descriptor that, like all it names, stays open
-// over an exec. undo closes them again. Serve must not run.
+// over an exec. From then on nothing is read of what monitors say, or it would be
+// lost: it waits for the next image, or for undo, which also closes the
+// descriptors. Serve must not run.
 func (l *Listener) Freeze() (fd int, undo func(), err error) {
+	l.hush()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var open []int
-	undo = func() {
+	closeAll := func() {
 		for _, fd := range open {
 			_ = unix.Close(fd)
 		}
@@ -50,22 +58,28 @@ func (l *Listener) Freeze() (fd int, undo func(), err error) {
 		}
 		return fd
 	}
-	var s State
+	s := State{Version: stateVersion}
 	for _, one := range l.sockets {
 		s.Sockets = append(s.Sockets, socketState{keep(one), one.Address})
 	}
 	for m := range l.monitors {
-		s.Monitors = append(s.Monitors, monitorState{m.pid, keep(m.status), m.source, m.let})
+		s.Monitors = append(s.Monitors, monitorState{m.pid, keep(m.status), m.source, m.known, m.person})
 	}
 	if err == nil {
 		fd, err = memory(s)
 	}
 	if err != nil {
-		undo()
+		closeAll()
+		l.resume()
 		return 0, nil, fmt.Errorf("handing over: %w", err)
 	}
 	open = append(open, fd)
-	return fd, undo, nil
+	return fd, func() {
+		closeAll()
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.resume()
+	}, nil
 }
 
 // memory writes a state into a file without a name, and rewinds it.
@@ -112,6 +126,9 @@ func Thaw(fd int) ([]Socket, []*Monitor, error) {
 	if err := json.NewDecoder(f).Decode(&s); err != nil {
 		return nil, nil, fmt.Errorf("taking over: %w", err)
 	}
+	if s.Version != stateVersion {
+		return nil, nil, fmt.Errorf("taking over: a state of version %d, not %d", s.Version, stateVersion)
+	}
 	var sockets []Socket
 	for _, one := range s.Sockets {
 		l, err := open(one.FD)
@@ -123,7 +140,11 @@ func Thaw(fd int) ([]Socket, []*Monitor, error) {
 	var monitors []*Monitor
 	for _, one := range s.Monitors {
 		unix.CloseOnExec(one.FD)
-		monitors = append(monitors, &Monitor{one.PID, os.NewFile(uintptr(one.FD), "status"), one.Source, one.Let})
+		status, err := Polled(one.FD)
+		if err != nil {
+			return nil, nil, fmt.Errorf("taking over: %w", err)
+		}
+		monitors = append(monitors, &Monitor{one.PID, status, one.Source, one.Known, one.Person})
 	}
 	return sockets, monitors, nil
 }

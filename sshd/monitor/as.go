@@ -43,13 +43,13 @@ func become(a account, groups []uint32) error {
 		return nil
 	}
 	list := append(groups, a.gid) // never empty
-	if _, _, e := unix.RawSyscall(unix.SYS_SETGROUPS, uintptr(len(list)), uintptr(unsafe.Pointer(&list[0])), 0); e != 0 {
+	if _, _, e := unix.RawSyscall(setGroups, uintptr(len(list)), uintptr(unsafe.Pointer(&list[0])), 0); e != 0 {
 		return fmt.Errorf("becoming %s: %w", a.name, e)
 	}
 	runtime.KeepAlive(list)
 	// These two return what was before, and never an error: a second call tells.
 	const none = ^uintptr(0)
-	for call, id := range map[uintptr]uint32{unix.SYS_SETFSGID: a.gid, unix.SYS_SETFSUID: a.uid} {
+	for call, id := range map[uintptr]uint32{setFSGID: a.gid, setFSUID: a.uid} {
 		_, _, _ = unix.RawSyscall(call, uintptr(id), 0, 0)
 		if now, _, _ := unix.RawSyscall(call, none, 0, 0); uint32(now) != id {
 			return errors.New("becoming " + a.name + ": the kernel refuses")

@@ -20,8 +20,12 @@ import (
 // maxPassword is the longest password that is tried, in bytes.
 const maxPassword = 1024
 
-// nobodys is a password that nobody has: it cannot be typed.
-const nobodys = "\b\n\r\177INCORRECT"
+// nobodys is a password that nobody has: it cannot be typed. nobody is a name that
+// no account has: a colon ends the name in passwd(5).
+const (
+	nobodys = "\b\n\r\177INCORRECT"
+	nobody  = "ksd-sshd:nobody"
+)
 
 // Key answers whether a public key may prove who somebody is, and, with Proven,
 // takes it as proven.
@@ -42,7 +46,7 @@ func (m *Monitor) Key(ctx context.Context, k link.Key) (link.Proof, error) {
 	a, r, err := m.keyOf(k.User, key)
 	if err != nil {
 		log.Info("first factor refused", "reason", err, "proven", k.Proven)
-		return m.refused(ctx, k.User, began)
+		return m.refused(ctx, k.User, leastKey, began)
 	}
 	if k.Proven {
 		m.who, m.key, m.way = a, r, "publickey"
@@ -86,7 +90,7 @@ func (m *Monitor) Password(ctx context.Context, p link.Password) (link.Proof, er
 	log := m.log(p.User).With("method", "password")
 	if !m.o.Config.SSHD.Password {
 		log.Info("first factor refused", "reason", "passwords are not taken")
-		return m.refused(ctx, p.User, began)
+		return m.refused(ctx, p.User, leastPassword, began)
 	}
 	a, why := lookup(p.User)
 	if why == nil {
@@ -95,25 +99,24 @@ func (m *Monitor) Password(ctx context.Context, p link.Password) (link.Proof, er
 	s, err := m.tryPassword(a.name, p, why)
 	if err != nil {
 		log.Info("first factor refused", "reason", err)
-		return m.refused(ctx, p.User, began)
+		return m.refused(ctx, p.User, leastPassword, began)
 	}
 	m.who, m.way, m.pam = a, "password", s
 	log.Info("first factor accepted", "account", a.name)
 	return link.Proof{OK: true}, nil
 }
 
-// tryPassword asks PAM in every case, and with nobody's password where why says
-// that the answer is no.
+// tryPassword asks PAM in every case, and about nobody with nobody's password
+// where why says that the answer is no. By the name itself, modules that count
+// failures (pam_faillock, or a directory behind pam_sss or pam_krb5) would lock
+// accounts that cannot even log in here out of everywhere else, root first.
 func (m *Monitor) tryPassword(name string, p link.Password, why error) (s *stack, err error) {
 	password := []byte(p.Password)
 	if why == nil && (len(password) == 0 || len(password) > maxPassword || strings.Contains(p.Password, "\x00")) {
 		why = errors.New("no password")
 	}
 	if why != nil {
-		password = []byte(nobodys)
-	}
-	if name == "" {
-		name = strings.ReplaceAll(p.User, "\x00", "?")
+		name, password = nobody, []byte(nobodys)
 	}
 	m.o.Main(func() {
 		if s, err = begin(name, m.o.Remote.Addr().Unmap().String(), m.connection()); err != nil {
@@ -129,23 +132,31 @@ func (m *Monitor) tryPassword(name string, p link.Password, why error) (s *stack
 	return s, err
 }
 
+// The least time that a refusal takes. PAM hashes the passwords of accounts alone:
+// some 60 ms with yescrypt, which is not to show.
+const (
+	leastKey      = 5 * time.Millisecond
+	leastPassword = 250 * time.Millisecond
+)
+
 // refused counts a first factor that failed, and answers no sooner than the
 // name's own time.
-func (m *Monitor) refused(ctx context.Context, user string, began time.Time) (link.Proof, error) {
+func (m *Monitor) refused(ctx context.Context, user string, least time.Duration, began time.Time) (link.Proof, error) {
 	m.tries++
 	if m.tries > m.o.Config.SSHD.MaxTries {
 		return link.Proof{}, fmt.Errorf("%w: too many first factors", link.ErrProtocol)
 	}
-	m.o.Sleep(ctx, remaining(user, m.o.Now().Sub(began)))
+	m.o.Sleep(ctx, remaining(user, least, m.o.Now().Sub(began)))
 	return link.Proof{}, nil
 }
 
 // remaining returns how long to wait with a refusal that took so long: until the
-// next of 1, 2, 4 … times a while that depends on the name, so that neither the
-// work nor the name shows. OpenSSH does the same (auth2.c, ensure_minimum_time_since).
-func remaining(user string, took time.Duration) time.Duration {
+// next of 1, 2, 4 … times a while that depends on the name, from least to 1.8
+// times that, so that neither the work nor the name shows. OpenSSH does the same
+// for 5 ms (auth2.c, ensure_minimum_time_since).
+func remaining(user string, least, took time.Duration) time.Duration {
 	h := sha256.Sum256([]byte(user))
-	while := 5*time.Millisecond + time.Duration(binary.LittleEndian.Uint32(h[:])%4000)*time.Microsecond
+	while := least + time.Duration(binary.LittleEndian.Uint32(h[:])%4000)*least/5000
 	for while < took {
 		while *= 2
 	}
@@ -166,6 +177,9 @@ func (m *Monitor) Open(ctx context.Context, o link.Open) (link.Opened, error) {
 		m.client = o.Client
 	}
 	texts, err := m.accountPhase()
+	if err == nil && !m.o.Claim(ctx, m.who.uid) {
+		err, texts = errShare, append(texts, "You have too many connections open here: close one, and try again.")
+	}
 	if err != nil {
 		m.shut = true
 		m.log(m.who.name).Info("account refused", "reason", err)
@@ -183,6 +197,9 @@ func (m *Monitor) Open(ctx context.Context, o link.Open) (link.Opened, error) {
 	}
 	return out, nil
 }
+
+// errShare is the fact that a person has as many connections as one may have.
+var errShare = errors.New("the person has too many connections (per_person)")
 
 // accountPhase asks PAM whether the account may be used, now and from there.
 func (m *Monitor) accountPhase() (texts []string, err error) {

@@ -28,7 +28,7 @@ func (m *Monitor) mayForward() error {
 	if err := m.let(); err != nil {
 		return err
 	}
-	if !m.o.Config.SSHD.Forwarding || m.key.noForwarding {
+	if !m.o.Config.SSHD.Forwarding || m.key.noForwarding || !m.rhythm && m.byToken {
 		return link.Refused
 	}
 	return nil
@@ -93,6 +93,7 @@ func (m *Monitor) Listen(ctx context.Context, l link.Listen) (link.Listening, *o
 	}
 	address := net.JoinHostPort(host, strconv.Itoa(int(l.Port)))
 	lc := net.ListenConfig{Control: m.own}
+	lc.SetMultipathTCP(false) // the socket below one of MPTCP stays root's
 	listener, err := lc.Listen(ctx, "tcp", address)
 	if err != nil {
 		m.o.Log.Debug("forward", "at", address, "error", err)

@@ -30,14 +30,63 @@ func LoadHostKeys(paths []string) ([]ssh.Signer, error) {
 		if err != nil {
 			return nil, fmt.Errorf("host key: %w", err)
 		}
-		kind := k.PublicKey().Type()
-		if other, twice := from[kind]; twice {
-			return nil, fmt.Errorf("host key: %s and %s are both of type %s", other, path, kind)
+		if err := alone(from, k.PublicKey().Type(), path); err != nil {
+			return nil, err
 		}
-		from[kind] = path
 		keys = append(keys, k)
 	}
 	return keys, nil
+}
+
+// alone notes the type of the key at a path, and fails where there was one.
+func alone(from map[string]string, kind, path string) error {
+	if other, twice := from[kind]; twice {
+		return fmt.Errorf("host key: %s and %s are both of type %s", other, path, kind)
+	}
+	from[kind] = path
+	return nil
+}
+
+// CheckHostKeys finds out what MakeHostKeys and then LoadHostKeys would, and
+// changes nothing. It returns the paths of the keys that would be made.
+func CheckHostKeys(paths []string) (missing []string, err error) {
+	from := map[string]string{}
+	for _, path := range paths {
+		kind := ssh.KeyAlgoED25519
+		if toMake(path) {
+			if err := mayWrite(filepath.Dir(path)); err != nil {
+				return nil, fmt.Errorf("host key: %w", err)
+			}
+			missing = append(missing, path)
+		} else {
+			k, err := loadHostKey(path)
+			if err != nil {
+				return nil, fmt.Errorf("host key: %w", err)
+			}
+			kind = k.PublicKey().Type()
+		}
+		if err := alone(from, kind, path); err != nil {
+			return nil, err
+		}
+	}
+	return missing, nil
+}
+
+// mayWrite fails where nothing can be made in a folder, or for it.
+func mayWrite(dir string) error {
+	switch err := unix.Access(dir, unix.W_OK); {
+	case err == unix.ENOENT && dir != filepath.Dir(dir):
+		return mayWrite(filepath.Dir(dir))
+	case err != nil:
+		return &os.PathError{Op: "writing to", Path: dir, Err: err}
+	}
+	return nil
+}
+
+// toMake reports whether a key is not there and may be made.
+func toMake(path string) bool {
+	_, err := os.Stat(path)
+	return filepath.Base(path) == made && errors.Is(err, fs.ErrNotExist)
 }
 
 func loadHostKey(path string) (ssh.Signer, error) {
@@ -74,7 +123,7 @@ func loadHostKey(path string) (ssh.Signer, error) {
 // start at once agree on one key, and no reader sees half of it.
 func MakeHostKeys(paths []string) (fresh []string, err error) {
 	for _, path := range paths {
-		if _, err := os.Stat(path); filepath.Base(path) != made || !errors.Is(err, fs.ErrNotExist) {
+		if !toMake(path) {
 			continue
 		}
 		switch err := makeHostKey(path); {

@@ -18,8 +18,9 @@
 // refuses expired accounts and passwords.
 //
 // To a client all of that looks alike, and like a wrong password: answers that
-// refuse take a time that depends on the name alone, and PAM is asked about
-// everybody, with a password that is nobody's where the answer is no already.
+// refuse take a time that depends on the name alone, and PAM is asked every
+// time: about nobody, with a password that is nobody's, where the answer is no
+// already. Who was meant stands in this program's log, not in PAM's.
 //
 // # Threads
 //
@@ -60,6 +61,9 @@ type Options struct {
 	Now  func() time.Time
 	// Sleep waits for d, or for the end of ctx.
 	Sleep func(ctx context.Context, d time.Duration)
+	// Claim says whether the person with a uid, which a first factor has told, may
+	// have this connection beside their others.
+	Claim func(ctx context.Context, uid uint32) bool
 	// Passed is called once, when a second factor is proven.
 	Passed func()
 	Log    *slog.Logger // with the source of the connection
@@ -82,6 +86,8 @@ type Monitor struct {
 	shut       bool        // the account may not be used, or the second factor was refused
 	rhythm     bool        // the second factor is proven, or none is asked
 	admitted   bool        // let in without a terminal
+	byToken    bool        // that by a token, so for one process
+	spent      bool        // which was asked for
 	challenges int
 	admissions int
 	id         string // of the challenge that is to be answered

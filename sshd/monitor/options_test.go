@@ -135,19 +135,25 @@ func TestEnvironment(t *testing.T) {
 
 // A refusal takes a time of the name's own, whatever was done for it.
 func TestRemaining(t *testing.T) {
-	for _, user := range []string{"ana", "bob", ""} {
-		base := remaining(user, 0)
-		if base < 5*time.Millisecond || base >= 9*time.Millisecond {
-			t.Errorf("%q: %v", user, base)
-		}
-		for _, took := range []time.Duration{time.Microsecond, 4 * time.Millisecond, 20 * time.Millisecond, 3 * time.Second} {
-			sum := took + remaining(user, took)
-			for sum > base {
-				sum /= 2
+	for _, least := range []time.Duration{leastKey, leastPassword} {
+		for _, user := range []string{"ana", "bob", ""} {
+			base := remaining(user, least, 0)
+			if base < least || base >= least*9/5 {
+				t.Errorf("%q: %v", user, base)
 			}
-			if sum != base && sum*2 != base*1 && (base-sum) > 1024 {
-				t.Errorf("%q after %v: %v is no multiple of %v", user, took, took+remaining(user, took), base)
+			for _, took := range []time.Duration{time.Microsecond, 4 * time.Millisecond, 20 * time.Millisecond, 3 * time.Second} {
+				sum := took + remaining(user, least, took)
+				for want := base; want != sum; want *= 2 {
+					if want > sum {
+						t.Errorf("%q after %v: %v is no multiple of %v", user, took, sum, base)
+						break
+					}
+				}
 			}
 		}
+	}
+	// What a hash takes, and what none takes, look alike.
+	if a, b := 60*time.Millisecond, 2*time.Millisecond; a+remaining("ana", leastPassword, a) != b+remaining("ana", leastPassword, b) {
+		t.Error("a password's hash shows")
 	}
 }

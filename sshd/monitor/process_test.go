@@ -26,6 +26,9 @@ import (
 // configuration at the path that the variable holds.
 const asMonitor = "KSD_TEST_MONITOR"
 
+// full is a file that is there when everybody has enough connections.
+const full = "/run/full"
+
 // PAM wants the main thread.
 func init() {
 	if os.Getenv(asMonitor) != "" {
@@ -45,8 +48,9 @@ func TestMain(m *testing.M) {
 type report struct {
 	Error    string // what link.Serve returned
 	Passed   int    // how often Options.Passed was called
-	Routines int    // goroutines left, beyond those before
-	Files    int    // descriptors likewise
+	Claimed  []uint32
+	Routines int // goroutines left, beyond those before
+	Files    int // descriptors likewise
 	Children int
 }
 
@@ -79,6 +83,11 @@ func beMonitor(path string) int {
 		m := New(Options{
 			Config: c, HostKeys: []ssh.Signer{signer}, Main: main.Do, Now: time.Now, Sleep: func(context.Context, time.Duration) {},
 			Remote: netip.MustParseAddrPort("192.0.2.7:50000"), Local: netip.MustParseAddrPort("192.0.2.1:22"),
+			Claim: func(_ context.Context, uid uint32) bool {
+				r.Claimed = append(r.Claimed, uid)
+				_, err := os.Stat(full)
+				return err != nil
+			},
 			Passed: func() { r.Passed++ }, Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		})
 		if err := link.Serve(context.Background(), conn, m); err != nil {

@@ -14,7 +14,7 @@ import (
 // Limits of one connection, beside those the daemon keeps.
 const (
 	maxChallenges = 5
-	maxAdmissions = 5
+	maxAdmissions = 5                // that were refused
 	admitPatience = 30 * time.Second // a directory's look-up of groups is in it
 )
 
@@ -149,12 +149,12 @@ func (m *Monitor) unjudged(err error) link.Judged {
 	return out
 }
 
-// Admit asks the daemon to let somebody in without a terminal.
+// Admit asks the daemon to let somebody in without a terminal: for the whole
+// connection, or with a token for one process. Then it may be asked again.
 func (m *Monitor) Admit(ctx context.Context, a link.Admit) (link.Judged, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.admissions++
-	if !m.opened || m.shut || m.rhythm || m.admitted || m.admissions > maxAdmissions {
+	if !m.opened || m.shut || m.rhythm || m.admitted && !m.byToken || m.admissions >= maxAdmissions {
 		return link.Judged{}, errOrder
 	}
 	var texts []string
@@ -164,6 +164,9 @@ func (m *Monitor) Admit(ctx context.Context, a link.Admit) (link.Judged, error) 
 		wire.Request{User: m.who.name, Service: Service, Source: m.source(), Token: a.Token},
 		func(t wire.Text) { texts = append(texts, t.Text) })
 	out := link.Judged{Code: v.Code, Text: strings.Join(texts, "\n")}
+	if err != nil || v.Code != wire.Accept {
+		m.admissions++
+	}
 	switch {
 	case err != nil:
 		out.Code = wire.Failed
@@ -171,8 +174,11 @@ func (m *Monitor) Admit(ctx context.Context, a link.Admit) (link.Judged, error) 
 			out.Text = textNoDaemon
 		}
 		m.log(m.who.name).Error("the daemon", "error", err)
+	case v.Code == wire.Accept && a.Token != "": // the daemon looks at nothing else then
+		m.admitted, m.byToken, m.spent, out.Once = true, true, false, true
+		m.passed("a token, for one process")
 	case v.Code == wire.Accept:
-		m.admitted = true
+		m.admitted, m.byToken, m.spent = true, false, false
 		m.passed("admitted without a terminal")
 	default:
 		m.log(m.who.name).Info("second factor refused", "code", v.Code, "terminal", false)

@@ -116,7 +116,7 @@ func killAs(uid uint32, group int, sig syscall.Signal) error {
 		runtime.LockOSThread() // never unlocked: the thread ends here
 		if uid != 0 {
 			// The raw call changes this thread alone.
-			if _, _, e := unix.RawSyscall(unix.SYS_SETRESUID, uintptr(uid), uintptr(uid), uintptr(uid)); e != 0 {
+			if _, _, e := unix.RawSyscall(setResUID, uintptr(uid), uintptr(uid), uintptr(uid)); e != 0 {
 				done <- e
 				return
 			}

@@ -47,14 +47,21 @@ func Nobody() (uid, gid uint32, err error) {
 	return a.uid, a.gid, nil
 }
 
-// CheckEmpty makes the folder Empty if it is not there, and fails where it is not
-// empty, or not root's alone.
-func CheckEmpty(dir string) error {
+// MakeEmpty makes the folder dir if it is not there, and fails where it is not as
+// CheckEmpty wants it.
+func MakeEmpty(dir string) error {
 	if err := os.Mkdir(dir, 0o755); err != nil && !os.IsExist(err) {
 		return err
 	}
+	return CheckEmpty(dir)
+}
+
+// CheckEmpty fails where a folder is there and not empty, or not root's alone.
+func CheckEmpty(dir string) error {
 	var st unix.Stat_t
-	if err := unix.Lstat(dir, &st); err != nil {
+	if err := unix.Lstat(dir, &st); err == unix.ENOENT {
+		return nil
+	} else if err != nil {
 		return &os.PathError{Op: "stat", Path: dir, Err: err}
 	}
 	names, err := os.ReadDir(dir)

@@ -22,6 +22,7 @@ func (m *Monitor) Start(_ context.Context, s link.Start) (link.Started, []*os.Fi
 	if err := m.mayStart(s); err != nil {
 		return link.Started{}, nil, err
 	}
+	m.spent = true // whatever comes of it
 	p := process{m: m, ask: s}
 	files, err := p.start()
 	if err != nil {
@@ -42,6 +43,8 @@ func (m *Monitor) mayStart(s link.Start) error {
 	switch {
 	// Whoever was let in without a terminal was so because there was none.
 	case s.Pty != nil && (!m.rhythm || m.key.noPty):
+		return link.Refused
+	case !m.rhythm && m.byToken && m.spent:
 		return link.Refused
 	case s.Agent && (!c.AgentForwarding || m.key.noAgent):
 		return link.Refused
@@ -151,6 +154,9 @@ func (p *process) fork(shell string, argv, env []string) (err error) {
 		Dir: dir, Env: env,
 		Sys: &syscall.SysProcAttr{
 			Setsid: true, Setctty: p.ask.Pty != nil, Ctty: 0,
+			// Nobody else hangs up where this process is killed. It is the main thread's
+			// end that counts (prctl(2)), and that ends with the process alone.
+			Pdeathsig:  unix.SIGHUP,
 			Credential: &syscall.Credential{Uid: who.uid, Gid: who.gid, Groups: p.m.person.groups},
 		},
 	}

@@ -11,14 +11,16 @@ import (
 	"ksd/sshd/link"
 )
 
-// maxAdmits is how often a connection may ask to be let in without a challenge.
+// maxAdmits is how often a connection may ask in vain to be let in without a
+// challenge.
 const maxAdmits = 3
 
 // noTerminal is what to do where the monitor does not say.
 const noTerminal = `ksd: there is no terminal to type at: connect with one ("ssh -t"), or set KSD_TOKEN to a one-time token from your administrator ("ksdctl token").`
 
-// admit asks the monitor to let the connection in without a challenge. It
-// returns "" where it does, and what to tell the person where it does not.
+// admit asks the monitor to let in without a challenge: the connection, or with a
+// token one process of whoever has the place at the gate. It returns "" where it
+// does, and what to tell the person where it does not.
 func (c *connection) admit(ctx context.Context, token string) (text string) {
 	if c.admits.Add(1) > maxAdmits {
 		c.gate.become(gateShut)
@@ -33,7 +35,12 @@ func (c *connection) admit(ctx context.Context, token string) (text string) {
 		c.env.Log.Warn("admit", "error", err)
 		return "ksd: " + cli.VerdictText(wire.Failed)
 	case j.Code == wire.Accept:
-		c.gate.become(gateAdmitted)
+		c.admits.Add(-1)
+		if j.Once {
+			c.gate.become(gateOnce)
+		} else {
+			c.gate.become(gateAdmitted)
+		}
 		return ""
 	case j.Text != "":
 		return j.Text

@@ -78,6 +78,7 @@ type monitor struct {
 	open     bool
 	second   bool
 	rhythm   bool
+	byToken  bool // second is, and so for one process
 	sessions []*running
 	asked    []string
 	samples  []keystroke.Sample
@@ -215,8 +216,9 @@ func (m *monitor) Admit(_ context.Context, a link.Admit) (link.Judged, error) {
 	if err := m.note("admit", m.open && !m.second); err != nil {
 		return link.Judged{}, err
 	}
-	if m.second = m.admit || a.Token == goodToken; m.second {
-		return link.Judged{Code: wire.Accept}, nil
+	m.byToken = a.Token == goodToken
+	if m.second = m.admit || m.byToken; m.second {
+		return link.Judged{Code: wire.Accept, Once: m.byToken}, nil
 	}
 	return link.Judged{Code: wire.Refuse, Text: "ksd: no terminal, no login"}, nil
 }
@@ -227,6 +229,7 @@ func (m *monitor) Start(_ context.Context, s link.Start) (link.Started, []*os.Fi
 	if err := m.note("start", m.second && (m.rhythm || s.Pty == nil)); err != nil {
 		return link.Started{}, nil, err
 	}
+	m.second = m.rhythm || !m.byToken
 	m.starts = append(m.starts, s)
 	if m.start != nil {
 		if err := m.start(s); err != nil {

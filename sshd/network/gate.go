@@ -19,13 +19,14 @@ type gateState uint8
 
 const (
 	gateClosed     gateState = iota // no second factor was proven
+	gateOnce                        // one process was let in by a token, nothing else is
 	gateAdmitted                    // let in without the rhythm: no terminals
 	gateRecognised                  // by the rhythm, or none is asked of the account
 	gateShut                        // refused: nothing more, for this connection
 )
 
 // enter asks for a place. Where ok, leave must be called, once. There is room
-// for one while the gate is closed, and for nobody once it is shut.
+// for one while the gate is not open, and for nobody once it is shut.
 func (g *gate) enter() (leave func(), ok bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -65,6 +66,13 @@ func (g *gate) opens(terminal bool) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.state == gateRecognised || g.state == gateAdmitted && !terminal
+}
+
+// passed reports whether a second factor has let in anything at all.
+func (g *gate) passed() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.state != gateClosed && g.state != gateShut
 }
 
 // busy reports whether there is a visitor while the gate is closed.

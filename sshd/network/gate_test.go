@@ -27,19 +27,26 @@ func TestGateClosed(t *testing.T) {
 }
 
 func TestGateStates(t *testing.T) {
-	for state, want := range map[gateState]struct{ pipes, terminal, enter, challenge bool }{
-		gateClosed:     {false, false, true, true},
-		gateAdmitted:   {true, false, true, true},
-		gateRecognised: {true, true, true, false},
-		gateShut:       {false, false, false, false},
+	for state, want := range map[gateState]struct{ pipes, terminal, enter, more, challenge, passed bool }{
+		gateClosed:     {false, false, true, false, true, false},
+		gateOnce:       {false, false, true, false, true, true},
+		gateAdmitted:   {true, false, true, true, true, true},
+		gateRecognised: {true, true, true, true, false, true},
+		gateShut:       {false, false, false, false, false, false},
 	} {
 		var g gate
 		g.become(state)
+		if g.passed() != want.passed {
+			t.Errorf("state %d: passed %v", state, g.passed())
+		}
 		if g.opens(false) != want.pipes || g.opens(true) != want.terminal {
 			t.Errorf("state %d opens %v, %v", state, g.opens(false), g.opens(true))
 		}
 		if _, ok := g.enter(); ok != want.enter {
 			t.Errorf("state %d: enter %v", state, ok)
+		}
+		if _, ok := g.enter(); ok != want.more {
+			t.Errorf("state %d: a second enters: %v", state, ok)
 		}
 		done, ok := g.challenge()
 		if ok != want.challenge {

@@ -10,7 +10,7 @@ import (
 // graceOver ends a connection that has not passed. Somebody at the challenge is
 // told first.
 func (c *connection) graceOver(late context.CancelCauseFunc) {
-	if c.gate.opens(false) {
+	if c.gate.passed() {
 		return
 	}
 	if c.ssh() == nil {

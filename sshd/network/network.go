@@ -18,7 +18,8 @@
 //
 // Until the second factor is proven there is one session channel at most, and
 // nothing else. What it asked for (a variable, a terminal, an agent) is written
-// down, and used when it begins. A challenge counts for its connection alone.
+// down, and used when it begins. A challenge counts for its connection alone, and
+// a token for its session: beside that, the gate stays closed.
 //
 // # What ends a connection
 //

@@ -80,7 +80,7 @@ func TestUnitsAgreeWithDefaults(t *testing.T) {
 func TestServiceIsHardened(t *testing.T) {
 	service := unit(t, "systemd/ksdd.service")
 	for _, want := range []string{
-		"Type=notify", "ExecReload=/bin/kill -HUP $MAINPID", "Restart=on-failure", "StartLimitIntervalSec=0",
+		"Type=notify", "ExecReload=/usr/sbin/ksdd -check-config + /bin/kill -HUP $MAINPID", "Restart=on-failure", "StartLimitIntervalSec=0",
 		"User=ksd", "Group=ksd", "StateDirectoryMode=0700", "UMask=0077", "LimitCORE=0",
 		"CapabilityBoundingSet=", "AmbientCapabilities=", "NoNewPrivileges=yes",
 		"PrivateNetwork=yes", "RestrictAddressFamilies=AF_UNIX",

@@ -23,9 +23,17 @@ func getLimits() (l limits, err error) {
 	return l, nil
 }
 
-// set makes them those of this process.
+// set makes them those of this process. What is so already is not touched: see
+// keepFiles.
 func (l *limits) set() error {
+	now, err := getLimits()
+	if err != nil {
+		return err
+	}
 	for i := range l {
+		if l[i] == now[i] {
+			continue
+		}
 		if err := unix.Prlimit(0, i, &l[i], nil); err != nil {
 			return fmt.Errorf("limit %d: %w", i, err)
 		}
@@ -34,7 +42,8 @@ func (l *limits) set() error {
 }
 
 // keepFiles has the runtime keep its hands off RLIMIT_NOFILE: it raises the
-// limit at its start and would give children the old one, not the one set here.
+// limit at its start and would give children the old one, which is right unless
+// PAM has set another.
 func keepFiles() error {
 	var now syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &now); err != nil {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
 
@@ -61,6 +62,34 @@ func TestPAMSession(t *testing.T) {
 	m.end(t)
 	if want := "open_session ana 192.0.2.7 ssh\nclose_session ana 192.0.2.7 ssh\n"; pam() != want {
 		t.Errorf("PAM did %q, want %q", pam(), want)
+	}
+}
+
+// The limits are those of PAM, and where it says nothing those that this process
+// was started with, not what Go's runtime makes of them.
+func TestLimits(t *testing.T) {
+	usual, err := exec.Command("sh", "-c", "ulimit -Sn").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ module, command, want string }{
+		{"", "ulimit -Sn", string(usual)},
+		{"session required pam_limits.so conf=/etc/security/ana.conf\n", "ulimit -Ss", "4096\n"},
+	} {
+		r := newRig(t, "", func(c *conf.Config) { c.Login.NonInteractive = conf.Allow })
+		r.write(t, "/etc/pam.d/ksd-sshd", pamFile+c.module, 0)
+		r.write(t, "/etc/security/ana.conf", "ana soft stack 4096\n", 0)
+		m := r.start(t, false)
+		r.open(t, m, "ana")
+		if _, err := m.Admit(t.Context(), link.Admit{}); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if out, _ := m.command(t, link.Start{Command: []byte(c.command)}); out != c.want {
+				t.Errorf("%q: %s is %q, want %q", c.module, c.command, out, c.want)
+			}
+		}
+		m.end(t)
 	}
 }
 

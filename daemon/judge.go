@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"ksd/conf"
+	"ksd/internal/channel"
 	"ksd/internal/keystroke"
 	"ksd/internal/model"
 	"ksd/internal/policy"
@@ -32,7 +33,8 @@ func (c *claim) answer(ctx context.Context, s keystroke.Sample, jitterMS float64
 		s = s.PressOnly() // the person's templates have no releases
 	}
 	reason := c.usable(s)
-	if reason == "" && c.d.rough(c.config.Challenge, c.user, jitterMS) {
+	if reason == "" && rough(c.config.Challenge, s, jitterMS) {
+		c.d.world.Log.Info("the line is rougher than challenge.jitter", slog.String("user", c.user), slog.Float64("jitter_ms", math.Round(jitterMS)))
 		reason = wire.ReasonLine
 	}
 	if reason != "" {
@@ -73,14 +75,18 @@ func (c *claim) usable(s keystroke.Sample) wire.Reason {
 	return ""
 }
 
+// tickJitter is what a client's tick adds to the jitter of a line that is
+// measured by round trips, at most: half of them take a tick longer.
+const tickJitter = 0.7 * float64(channel.TickInterval) / float64(time.Millisecond)
+
 // rough reports whether a line is too rough to tell a rhythm that came over it.
-// The log says so, for people will ask.
-func (d *Daemon) rough(c conf.Challenge, user string, jitterMS float64) bool {
-	if jitterMS <= ms(c.Jitter) {
-		return false
+// Where the keys lie on a tick, answers do too; over a rough line they do not.
+func rough(c conf.Challenge, s keystroke.Sample, jitterMS float64) bool {
+	limit := ms(c.Jitter)
+	if channel.Ticked(s) {
+		limit = math.Hypot(limit, tickJitter)
 	}
-	d.world.Log.Info("the line is rougher than challenge.jitter", slog.String("user", user), slog.Float64("jitter_ms", math.Round(jitterMS)))
-	return true
+	return jitterMS > limit
 }
 
 // spoil counts a typing that could not be judged. The last of them ends the

@@ -1,11 +1,13 @@
 package daemon_test
 
 import (
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
 
 	"ksd/conf"
+	"ksd/internal/channel"
 	"ksd/internal/keystroke"
 	"ksd/internal/ksdtest"
 	"ksd/internal/wire"
@@ -65,6 +67,36 @@ func TestRoughLineOverAPI(t *testing.T) {
 	}
 	if a := must(c.Answer(t.Context(), ch.ID, wire.Typing{Sample: ana.Sample(phrase), JitterMS: 12}))(t); a.Code != wire.Accept {
 		t.Errorf("just as rough as may be: %+v", a)
+	}
+}
+
+// TestTickIsNoRoughLine: answers of a client that keeps a tick come at ticks, 14 ms
+// uneven at most, which says nothing of the line. Where keys do not, it does.
+func TestTickIsNoRoughLine(t *testing.T) {
+	d := ksdtest.Start(t, strictLine)
+	ana := ksdtest.NewTypist(1, tempo)
+	d.Enrol("ana", ana)
+	for _, one := range []struct {
+		ticked bool
+		ms     float64
+		want   wire.Reason
+	}{
+		{true, 18, ""}, {true, 19, wire.ReasonLine}, {false, 14, wire.ReasonLine},
+	} {
+		c := d.Client()
+		ch := ask(t, c, "ana")
+		s := ana.Sample(ch.Phrase)
+		if one.ticked {
+			s = channel.Tick(s, channel.TickInterval, channel.TickFuzz, rand.New(rand.NewPCG(1, 1)))
+			s.Channel = keystroke.Press
+			if !channel.Ticked(s) {
+				t.Fatal("not told by its times")
+			}
+		}
+		if a := must(c.Answer(t.Context(), ch.ID, wire.Typing{Sample: s, JitterMS: one.ms}))(t); a.Reason != one.want {
+			t.Errorf("%+v: %+v", one, a)
+		}
+		c.Close()
 	}
 }
 

@@ -172,7 +172,7 @@ func (d *Daemon) unfit(c conf.Challenge, ask wire.Ask, p store.Person, s store.S
 		return wire.ReasonText
 	case pause(sample) > longestPause:
 		return wire.ReasonTooSlow
-	case d.rough(c, p.Name, in.JitterMS):
+	case rough(c, sample, in.JitterMS):
 		return wire.ReasonLine
 	case ask.Warmup:
 		return "" // it does not count

@@ -10,7 +10,7 @@ import (
 // Limits of waiting for a terminal's answers.
 const (
 	askLimit   = 300 * time.Millisecond // for all that Ask asks
-	leaveLimit = 500 * time.Millisecond // for the fence of Leave
+	leaveLimit = time.Second            // for the fence of Leave
 	lateLimit  = time.Second            // after which nothing comes any more
 )
 
@@ -21,6 +21,7 @@ type talk struct {
 	owed  int           // fences not answered yet
 	at    time.Duration // of the last question
 	heard bool          // whether anything was ever answered
+	slow  bool          // whether it was later than Ask waits
 
 	asked        bool // whether the first question was put
 	kitty, win32 bool // what it may be switched to, as far as is known
@@ -41,6 +42,7 @@ func (k *talk) hear(in []Input, at time.Duration) {
 			k.state = i.Code + 1
 		case Attributes:
 			k.owed = max(k.owed-1, 0)
+			k.slow = k.slow || !k.trips.under && at-k.at > askLimit
 			k.trips.back(at - k.at)
 		}
 		k.heard = k.heard || i.answer()
@@ -199,7 +201,7 @@ func (t *Terminal) question(ctx context.Context, w link, q string) error {
 
 // Leave is Restore that lets nothing of the prompt reach the next program. A
 // terminal that tells releases is switched back first, and all it says until it
-// has done so is dropped: at most 500 ms, less if ctx is done earlier. An answer
+// has done so is dropped: at most a second, less if ctx is done earlier. An answer
 // that Ask did not wait for is waited for as well, unless it is overdue by now.
 // Without any of that Leave does not wait.
 func (t *Terminal) Leave(ctx context.Context) error {

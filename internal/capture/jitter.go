@@ -12,6 +12,7 @@ const (
 	tripsEach  = 12            // round trips measured in one prompt
 	tripsKept  = 2 * tripsEach // the last ones, over all prompts
 	tripsLeast = 8             // below which nothing can be said
+	tripsLate  = 3             // that many take too long, and no more are sent in this prompt
 )
 
 // trips are round trips to the terminal and back: how long it took to answer a
@@ -19,6 +20,7 @@ const (
 type trips struct {
 	under bool            // one is under way
 	left  int             // to be measured in this prompt
+	late  int             // of this prompt's, those that took longer than askLimit
 	took  []time.Duration // the last ones
 }
 
@@ -31,6 +33,9 @@ func (j *trips) back(took time.Duration) {
 	if took < 0 {
 		return // the answer was there at a time nobody noted
 	}
+	if took > askLimit {
+		j.late++
+	}
 	if len(j.took) == tripsKept {
 		j.took = slices.Delete(j.took, 0, 1)
 	}
@@ -38,10 +43,11 @@ func (j *trips) back(took time.Duration) {
 }
 
 // measure sends the next fence, if the last one was answered. Only a terminal
-// that has answered before is measured, so no prompt ever waits for one.
+// that has answered before is measured, so no prompt ever waits for one; and not
+// one that is slow to, so that Leave need not wait for long.
 func (t *Terminal) measure(ctx context.Context, w link) error {
 	k := &t.talk
-	if !k.heard || k.owed > 0 || k.trips.left == 0 {
+	if !k.heard || k.slow || k.owed > 0 || k.trips.left == 0 || k.trips.late == tripsLate {
 		return nil
 	}
 	k.trips.left--

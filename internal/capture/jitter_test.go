@@ -122,6 +122,26 @@ func TestJitterUnknown(t *testing.T) {
 			t.Errorf("%v, %v, sent %q", sd, ok, p.sent())
 		}
 	})
+	t.Run("answers late", func(t *testing.T) {
+		e := &emulator{win32: -1, ignore: []string{fence}}
+		e.before = map[string]func(){fence: func() {
+			time.AfterFunc(900*time.Millisecond, func() { e.send("\x1b[?62;22c") })
+		}}
+		con := newEmulator(t, e)
+		term := con.raw("xterm")
+		if asked, err := term.Ask(t.Context()); err != nil || !asked.Silent {
+			t.Fatalf("%+v, %v", asked, err)
+		}
+		ch := con.read(t.Context(), term, Prompt{Phrase: "x"})
+		time.Sleep(time.Second)
+		con.send("x\r")
+		if s, err := result(t, ch); err != nil || keys(s) != "x" {
+			t.Errorf("%+v, %v", s, err)
+		}
+		if err := term.Leave(t.Context()); err != nil || e.was(fence) != 1 {
+			t.Errorf("%v, %d fences", err, e.was(fence))
+		}
+	})
 	t.Run("answers once", func(t *testing.T) {
 		e := &emulator{win32: -1}
 		p, term := lineTo(t, e, func() time.Duration { return time.Millisecond })

@@ -55,7 +55,7 @@ func (r *reader) show(ctx context.Context) error {
 		return err
 	}
 	r.hearing.since = r.t.clock()
-	r.t.talk.trips.left = tripsEach
+	r.t.talk.trips.left, r.t.talk.trips.late = tripsEach, 0
 	r.t.keys.begin()
 	if r.mode == Plain && r.t.talk.owed == 0 {
 		r.t.parser = Parser{} // an Escape hit before is not the beginning of this

@@ -155,7 +155,10 @@ func (s *server) listen(ctx context.Context) (*listener.Listener, error) {
 	} else {
 		earlier, err = listener.Given(s.env.Getenv, s.env.PID)
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, listener.ErrVersion):
+		s.log.Warn("connections from before this update live on and count for nobody", "reason", err)
+	case err != nil:
 		return nil, err
 	}
 	sockets, err := listener.Open(ctx, s.conf.SSHD.Listen, earlier)

@@ -66,6 +66,7 @@ func pair() (ours, theirs *os.File, err error) {
 // descriptor is closed.
 func Polled(fd int) (*os.File, error) {
 	if err := unix.SetNonblock(fd, true); err != nil {
+		_ = unix.Close(fd)
 		return nil, os.NewSyscallError("fcntl", err)
 	}
 	f := os.NewFile(uintptr(fd), "status")

@@ -58,6 +58,7 @@ func Open(ctx context.Context, addresses []string, earlier []Socket) (sockets []
 			continue
 		}
 		var c net.ListenConfig
+		c.SetMultipathTCP(false) // a connection has one source, which limits and from= go by
 		l, err := c.Listen(ctx, "tcp", a)
 		if err != nil {
 			errs = append(errs, err)

@@ -2,6 +2,7 @@ package listener
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -115,7 +116,11 @@ func dup(c syscall.Conn) (fd int, err error) {
 	return fd, err
 }
 
-// Thaw takes over what an earlier image froze into fd.
+// ErrVersion is the fact that an image of another build froze the state.
+var ErrVersion = errors.New("monitors of another version are not counted")
+
+// Thaw takes over what an earlier image froze into fd. With ErrVersion it returns
+// the sockets alone, which have always been written alike.
 func Thaw(fd int) ([]Socket, []*Monitor, error) {
 	f := os.NewFile(uintptr(fd), "state")
 	if f == nil {
@@ -126,9 +131,6 @@ func Thaw(fd int) ([]Socket, []*Monitor, error) {
 	if err := json.NewDecoder(f).Decode(&s); err != nil {
 		return nil, nil, fmt.Errorf("taking over: %w", err)
 	}
-	if s.Version != stateVersion {
-		return nil, nil, fmt.Errorf("taking over: a state of version %d, not %d", s.Version, stateVersion)
-	}
 	var sockets []Socket
 	for _, one := range s.Sockets {
 		l, err := open(one.FD)
@@ -136,6 +138,13 @@ func Thaw(fd int) ([]Socket, []*Monitor, error) {
 			return nil, nil, fmt.Errorf("taking over: %w", err)
 		}
 		sockets = append(sockets, Socket{l, one.Address})
+	}
+	if s.Version != stateVersion {
+		// Monitors of another build speak otherwise. Their connections live on.
+		for _, one := range s.Monitors {
+			_ = unix.Close(one.FD)
+		}
+		return sockets, nil, fmt.Errorf("%w: version %d, not %d", ErrVersion, s.Version, stateVersion)
 	}
 	var monitors []*Monitor
 	for _, one := range s.Monitors {

@@ -2,6 +2,8 @@ package listener
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"os"
@@ -81,6 +83,46 @@ func TestFreeze(t *testing.T) {
 	}
 	next.awaitOpen(0)
 	next.counts(t, 0, map[uint32]int{})
+}
+
+// An image of another build leaves its sockets, and monitors that nobody counts.
+func TestThawOfAnotherVersion(t *testing.T) {
+	r := newRig(t, wide)
+	stop := r.run(t)
+	r.dial(t)
+	stop()
+	fd, _, err := r.Freeze()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(fmt.Sprintf("/proc/self/fd/%d", fd))
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.WriteString(strings.Replace(string(text), `"version":2`, `"version":1`, 1)); err != nil {
+		t.Fatal(err)
+	}
+	w.Close()
+	again, err := dup(other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sockets, monitors, err := Thaw(again)
+	if !errors.Is(err, ErrVersion) || len(monitors) != 0 || len(sockets) != 1 || sockets[0].Address != "here" {
+		t.Fatalf("%+v, %+v, %v", sockets, monitors, err)
+	}
+	sockets[0].Close()
+	var s State
+	if err := json.Unmarshal(text, &s); err != nil || len(s.Monitors) != 1 {
+		t.Fatalf("%+v, %v", s, err)
+	}
+	if _, err := unix.FcntlInt(uintptr(s.Monitors[0].FD), unix.F_GETFD, 0); err != unix.EBADF {
+		t.Errorf("what a monitor of before writes is never read: %v, want %v", err, unix.EBADF)
+	}
 }
 
 // What monitors say, and that they end, while one image hands over to the next

@@ -37,6 +37,9 @@ func (m *Monitor) Key(ctx context.Context, k link.Key) (link.Proof, error) {
 	if m.way != "" || m.shut || m.asked > 3*m.o.Config.SSHD.MaxTries {
 		return link.Proof{}, errOrder
 	}
+	if err := m.mayTry(ctx); err != nil {
+		return link.Proof{}, err
+	}
 	began := m.o.Now()
 	key, err := ssh.ParsePublicKey(k.Key)
 	if err != nil {
@@ -86,6 +89,9 @@ func (m *Monitor) Password(ctx context.Context, p link.Password) (link.Proof, er
 	if m.way != "" || m.shut {
 		return link.Proof{}, errOrder
 	}
+	if err := m.mayTry(ctx); err != nil {
+		return link.Proof{}, err
+	}
 	began := m.o.Now()
 	log := m.log(p.User).With("method", "password")
 	if !m.o.Config.SSHD.Password {
@@ -132,31 +138,39 @@ func (m *Monitor) tryPassword(name string, p link.Password, why error) (s *stack
 	return s, err
 }
 
-// The least time that a refusal takes. PAM hashes the passwords of accounts alone:
-// some 60 ms with yescrypt, which is not to show.
+// The least time that a refusal takes. PAM hashes the passwords of accounts alone,
+// some 60 ms with yescrypt, and waits for 1 to 3 s after one that is wrong: how
+// long hangs on the second of the day alone, so that whoever picks the second
+// could see the hash beside it. A refusal takes longer than both together.
 const (
 	leastKey      = 5 * time.Millisecond
-	leastPassword = 250 * time.Millisecond
+	leastPassword = 4 * time.Second
 )
+
+// mayTry fails where no further first factor is heard: what a network half has
+// queued up beyond that is not looked at.
+func (m *Monitor) mayTry(ctx context.Context) error {
+	if m.tries >= m.o.Config.SSHD.MaxTries {
+		return fmt.Errorf("%w: too many first factors", link.ErrProtocol)
+	}
+	return ctx.Err()
+}
 
 // refused counts a first factor that failed, and answers no sooner than the
 // name's own time.
 func (m *Monitor) refused(ctx context.Context, user string, least time.Duration, began time.Time) (link.Proof, error) {
 	m.tries++
-	if m.tries > m.o.Config.SSHD.MaxTries {
-		return link.Proof{}, fmt.Errorf("%w: too many first factors", link.ErrProtocol)
-	}
 	m.o.Sleep(ctx, remaining(user, least, m.o.Now().Sub(began)))
 	return link.Proof{}, nil
 }
 
 // remaining returns how long to wait with a refusal that took so long: until the
-// next of 1, 2, 4 … times a while that depends on the name, from least to 1.8
-// times that, so that neither the work nor the name shows. OpenSSH does the same
-// for 5 ms (auth2.c, ensure_minimum_time_since).
+// next of 1, 2, 4 … times a while that depends on the name, from least to 1.2
+// times that, so that neither the work nor the name shows. OpenSSH does much the
+// same for 5 ms (auth2.c, ensure_minimum_time_since).
 func remaining(user string, least, took time.Duration) time.Duration {
 	h := sha256.Sum256([]byte(user))
-	while := least + time.Duration(binary.LittleEndian.Uint32(h[:])%4000)*least/5000
+	while := least + time.Duration(binary.LittleEndian.Uint32(h[:])%1000)*least/5000
 	for while < took {
 		while *= 2
 	}

@@ -146,6 +146,7 @@ func (m *Monitor) unjudged(err error) link.Judged {
 		}
 	}
 	m.log(m.who.name).Info("second factor refused", "code", out.Code, "reason", err)
+	m.hangUp() // root's places at the daemon are for those who type
 	return out
 }
 

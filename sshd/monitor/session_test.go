@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -236,5 +237,24 @@ func TestModes(t *testing.T) {
 	apply(&x, 53, 0)
 	if x.Cc[unix.VINTR] != 0 || x.Lflag != 0 {
 		t.Errorf("%+v", x)
+	}
+}
+
+// What a network half has queued up beyond the tries it has is not asked of PAM.
+func TestQueuedTries(t *testing.T) {
+	r := newRig(t, "max_tries = 2\n")
+	m := r.start(t, false)
+	var all sync.WaitGroup
+	for range 20 {
+		all.Go(func() {
+			if p, _ := m.Password(t.Context(), link.Password{User: "ana", Password: "wrong"}); p.OK {
+				t.Error("a wrong password is right")
+			}
+		})
+	}
+	all.Wait()
+	m.end(t)
+	if n := strings.Count(m.log.String(), "first factor refused"); n != 2 {
+		t.Errorf("%d passwords were tried", n)
 	}
 }

@@ -74,6 +74,7 @@ func (w *sshWorld) testRates(t *testing.T) {
 			rates,
 			&rate{name: "press only, in ticks", people: plain, ticks: true, at: loopback, servers: both, each: 1, strangers: 1},
 			&rate{name: "releases, in ticks", people: full, releases: true, ticks: true, at: loopback, servers: both, each: 1, strangers: 1},
+			&rate{name: "in ticks, ±5 ms", people: w.people, releases: true, ticks: true, at: rough, servers: one, each: 1},
 		)
 	}
 	var todo []func()

@@ -66,6 +66,7 @@ func TestFreeze(t *testing.T) {
 	if told := next.dial(t); told != "" {
 		t.Errorf("told %q", told)
 	}
+	next.awaitOpen(4)
 	r.claim(t, 1, 2001, true)
 	next.counts(t, 2, map[uint32]int{2001: 2})
 	r.end(2).Close()

@@ -43,6 +43,7 @@ import (
 
 	"ksd/conf"
 	"ksd/internal/audit"
+	"ksd/internal/service"
 	"ksd/internal/store"
 )
 
@@ -171,11 +172,11 @@ func (d *Daemon) Serve(ctx context.Context) error {
 	wg.Go(func() { api.serve(d.listeners.API) })
 	d.pruning.ask(firstPrune)
 	close(d.ready)
-	d.notify(notifyReady)
+	d.notify(service.Ready)
 	d.world.Log.Info("ready", slog.String("version", d.version))
 
 	<-ctx.Done()
-	d.notify(notifyStopping)
+	d.notify(service.Stopping)
 	d.world.Log.Info("stopping")
 	stop := d.world.AfterFunc(stopGrace, cancel)
 	defer stop()
@@ -192,8 +193,8 @@ func (d *Daemon) Serve(ctx context.Context) error {
 // Reload takes up a changed configuration. A bad one is logged and changes
 // nothing.
 func (d *Daemon) Reload() {
-	d.notify(notifyReloading)
-	defer d.notify(notifyReady)
+	d.notify(service.Reloading)
+	defer d.notify(service.Ready)
 	if d.reload == nil {
 		return
 	}

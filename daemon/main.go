@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ksd/conf"
+	"ksd/internal/service"
 	"ksd/internal/store"
 )
 
@@ -140,7 +141,7 @@ func run(ctx context.Context, env Env, f flags, c conf.Config) error {
 	}
 	level := new(slog.LevelVar)
 	level.Set(c.Daemon.LogLevel)
-	log := NewLog(env.Stderr, level, env.Getenv("JOURNAL_STREAM") != "")
+	log := service.NewLog(env.Stderr, level, env.Getenv("JOURNAL_STREAM") != "")
 	passed, err := activated(env.Getenv, env.PID)
 	if err != nil {
 		return err
@@ -155,7 +156,7 @@ func run(ctx context.Context, env Env, f flags, c conf.Config) error {
 			return c, err
 		},
 		Notify: func(state ...string) {
-			if err := notify(env.Getenv("NOTIFY_SOCKET"), state...); err != nil {
+			if err := service.Notify(env.Getenv("NOTIFY_SOCKET"), state...); err != nil {
 				log.Warn("service manager not told", slog.Any("error", err))
 			}
 		},

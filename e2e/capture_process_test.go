@@ -20,6 +20,7 @@ import (
 	"ksd/internal/keystroke"
 	"ksd/internal/ksdtest"
 	"ksd/internal/model"
+	"ksd/internal/service"
 	"ksd/internal/wire"
 )
 
@@ -68,7 +69,7 @@ func playDaemon() error {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		cancel()
 	}()
-	log := daemon.NewLog(os.Stderr, slog.LevelWarn, false)
+	log := service.NewLog(os.Stderr, slog.LevelWarn, false)
 	d, err := daemon.New(ctx, daemon.Options{Config: c, World: daemon.Real(os.Getuid(), log), Model: m})
 	if err != nil {
 		return err

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ksd/conf"
+	"ksd/internal/service"
 	"ksd/sshd/listener"
 	"ksd/sshd/monitor"
 )
@@ -66,7 +67,7 @@ func serve(ctx context.Context, env Env, f flags, text []byte, c conf.Config) er
 		return err
 	}
 	defer l.Close()
-	s.notify("READY=1")
+	s.notify(service.Ready)
 	s.log.Info("serving", "version", env.Version)
 	for {
 		run, stop := context.WithCancel(ctx)
@@ -83,7 +84,7 @@ func serve(ctx context.Context, env Env, f flags, text []byte, c conf.Config) er
 		stop()
 		<-reload
 		if ctx.Err() != nil {
-			s.notify("STOPPING=1")
+			s.notify(service.Stopping)
 			s.log.Info("ending: open connections live on")
 			return nil
 		}
@@ -229,8 +230,8 @@ func reap(pid int) {
 // reload puts the program that lies at our path now in our place, with our
 // sockets, if it finds nothing wrong with the configuration.
 func (s *server) reload(ctx context.Context, l *listener.Listener) error {
-	s.notify("RELOADING=1")
-	defer s.notify("READY=1")
+	s.notify(service.Reloading)
+	defer s.notify(service.Ready)
 	ctx, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
 	check := exec.CommandContext(ctx, s.env.Program, append([]string{"-check-config"}, s.env.Args...)...)
@@ -253,7 +254,7 @@ func (s *server) reload(ctx context.Context, l *listener.Listener) error {
 }
 
 func (s *server) notify(state string) {
-	if err := listener.Notify(s.env.Getenv("NOTIFY_SOCKET"), state); err != nil {
+	if err := service.Notify(s.env.Getenv("NOTIFY_SOCKET"), state); err != nil {
 		s.log.Warn("service manager not told", "error", err)
 	}
 }

@@ -26,6 +26,7 @@ import (
 	"time"
 
 	"ksd/conf"
+	"ksd/internal/service"
 	"ksd/sshd/monitor"
 )
 
@@ -164,16 +165,7 @@ func advice(err error) string {
 	return ""
 }
 
-// newLog returns the log. The journal stamps lines itself.
+// newLog returns the log.
 func newLog(env Env, level slog.Level) *slog.Logger {
-	o := &slog.HandlerOptions{Level: level}
-	if env.Getenv("JOURNAL_STREAM") != "" {
-		o.ReplaceAttr = func(groups []string, a slog.Attr) slog.Attr {
-			if len(groups) == 0 && a.Key == slog.TimeKey {
-				return slog.Attr{}
-			}
-			return a
-		}
-	}
-	return slog.New(slog.NewTextHandler(env.Stderr, o))
+	return service.NewLog(env.Stderr, level, env.Getenv("JOURNAL_STREAM") != "")
 }

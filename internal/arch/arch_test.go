@@ -48,7 +48,7 @@ var table = []row{
 	},
 	{
 		"sshd",
-		[]string{"conf", "internal/capture", "sshd/link", "sshd/listener", "sshd/monitor", "sshd/network"},
+		[]string{"conf", "internal/capture", "internal/service", "sshd/link", "sshd/listener", "sshd/monitor", "sshd/network"},
 		[]string{"golang.org/x/sys"},
 		plain, "the three roles of the ssh server, each a process",
 	},
@@ -69,7 +69,7 @@ var table = []row{
 	{"pam", nil, []string{"C"}, plain, "the PAM module is C; Go is in its tests alone"},
 	{
 		"internal/ksdtest",
-		[]string{"conf", "daemon", "internal/keystroke", "internal/model", "internal/wire"},
+		[]string{"conf", "daemon", "internal/keystroke", "internal/model", "internal/service", "internal/wire"},
 		[]string{"github.com/creack/pty", "golang.org/x/sys"},
 		testOnly, "a daemon in memory, a typist, a clock",
 	},
@@ -78,7 +78,7 @@ var table = []row{
 		"daemon",
 		[]string{
 			"conf", "internal/audit", "internal/capture", "internal/channel", "internal/evdev", "internal/feature",
-			"internal/keystroke", "internal/model", "internal/policy", "internal/store", "internal/wire",
+			"internal/keystroke", "internal/model", "internal/policy", "internal/service", "internal/store", "internal/wire",
 		},
 		[]string{"golang.org/x/sys", "golang.org/x/term"},
 		plain, "the one place where all parts meet",
@@ -166,6 +166,7 @@ var table = []row{
 	{"internal/model/sealed", nil, nil, pure, "the envelope of files of numbers"},
 	{"internal/model/eval", nil, nil, pure, "error rates from scores alone"},
 	{"internal/feature", []string{"internal/keystroke"}, []string{"gonum.org/v1/gonum"}, pure, "keystrokes to numbers"},
+	{"internal/service", nil, nil, plain, "what services say to the service manager and the log"},
 	{"internal/channel", []string{"internal/keystroke"}, nil, pure, "what a path does to typing, for training and bench"},
 	{"internal/policy", []string{"internal/keystroke"}, nil, pure, "decides from values; does not know where they come from"},
 	{"internal/keystroke", nil, nil, pure, "the words everybody uses"},

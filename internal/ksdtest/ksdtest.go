@@ -29,6 +29,7 @@ import (
 	"ksd/conf"
 	"ksd/daemon"
 	"ksd/internal/keystroke"
+	"ksd/internal/service"
 	"ksd/internal/wire"
 )
 
@@ -124,7 +125,7 @@ func (d *Daemon) Options() daemon.Options {
 // World returns the daemon's surroundings: this test's clock, accounts and
 // peers.
 func (d *Daemon) World() daemon.World {
-	w := daemon.Real(AdminUID, daemon.NewLog(d.Log, slog.LevelDebug, true))
+	w := daemon.Real(AdminUID, service.NewLog(d.Log, slog.LevelDebug, true))
 	w.Now, w.AfterFunc = d.Clock.Now, d.Clock.AfterFunc
 	w.Account = func(name string) (string, uint32, error) {
 		name = d.alias(name)

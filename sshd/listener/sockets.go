@@ -7,7 +7,6 @@ import (
 	"net"
 	"slices"
 	"strconv"
-	"strings"
 )
 
 // firstFD is the first descriptor that systemd gives (sd_listen_fds(3)).
@@ -67,20 +66,4 @@ func Open(ctx context.Context, addresses []string, earlier []Socket) (sockets []
 		sockets = append(sockets, Socket{l.(*net.TCPListener), a})
 	}
 	return sockets, errors.Join(errs...)
-}
-
-// Notify tells the service manager listening at socket, a path or an abstract
-// name with a leading '@', how the program is (sd_notify(3)). Without a socket
-// it does nothing.
-func Notify(socket string, state ...string) error {
-	if socket == "" {
-		return nil
-	}
-	c, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: socket, Net: "unixgram"})
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	_, err = c.Write([]byte(strings.Join(state, "\n")))
-	return err
 }

@@ -125,7 +125,7 @@ func (d *Daemon) answerChallenge(r request) (any, error) {
 	}
 	out := wire.Answer{Reason: c.claim.answer(r.Context(), in.Sample, in.JitterMS)}
 	if r.admin {
-		out.Detail = c.claim.detail
+		out.Detail = c.claim.detail()
 	}
 	if out.Next = d.next(r); out.Next == nil {
 		out.Code = c.claim.over

@@ -44,9 +44,9 @@ type claim struct {
 	spoiled  wire.Reason // why the last of them could not be
 	probes   []keystroke.Sample
 
-	over   wire.Code    // the last word, "" while the claim goes on
-	until  time.Time    // end of the lock-out, if over is Locked
-	detail *wire.Detail // of the typing judged last
+	over   wire.Code // the last word, "" while the claim goes on
+	until  time.Time // end of the lock-out, if over is Locked
+	judged *judged   // the typing judged last
 }
 
 // claimant is who claims to be whom, and from where.

@@ -24,7 +24,7 @@ func (c *claim) answer(ctx context.Context, s keystroke.Sample, jitterMS float64
 	ctx = context.WithoutCancel(ctx)
 	c.d.judging.Lock()
 	defer c.d.judging.Unlock()
-	c.detail = nil
+	c.judged = nil
 	if c.over != "" || c.asked == "" {
 		c.end(ctx, wire.Failed)
 		return ""
@@ -105,9 +105,7 @@ func (c *claim) judge(ctx context.Context, s keystroke.Sample, score model.Score
 	c.asked = ""
 	c.typed++
 	c.sum += score.LLR
-	if c.d.admin(c.peer) {
-		c.detail = detail(score, c.sum, bounds, c.d.known.Load().verifier.Rhythm(c.user, s))
-	}
+	c.judged = &judged{s, score, c.sum, bounds}
 	f := finding{sum: c.sum, typed: c.typed, most: c.most(), bounds: bounds}
 	var err error
 	if f.suspect, err = c.suspect(ctx, s, score); err != nil {
@@ -212,13 +210,26 @@ func (c *claim) chargeSource(ctx context.Context) {
 	}
 }
 
-// detail is what an administrator is shown of a typing.
-func detail(s model.Score, sum float64, b policy.Bounds, rhythm []model.Beat) *wire.Detail {
-	out := &wire.Detail{Score: s.LLR, Sum: sum, Accept: b.Accept, Refuse: b.Refuse, Detector: s.Detector}
+// judged is a typing and what came of it.
+type judged struct {
+	sample keystroke.Sample
+	score  model.Score
+	sum    float64 // of the attempt by then
+	bounds policy.Bounds
+}
+
+// detail is what an administrator is shown of the typing judged last, nil where
+// none was.
+func (c *claim) detail() *wire.Detail {
+	if c.judged == nil {
+		return nil
+	}
+	s, b := c.judged.score, c.judged.bounds
+	out := &wire.Detail{Score: s.LLR, Sum: c.judged.sum, Accept: b.Accept, Refuse: b.Refuse, Detector: s.Detector}
 	if s.HasHead {
 		out.Head = &s.Head
 	}
-	for _, b := range rhythm {
+	for _, b := range c.d.known.Load().verifier.Rhythm(c.user, c.judged.sample) {
 		out.Rhythm = append(out.Rhythm, wire.Beat{
 			Text: string(b.Rune), TypedMS: ms(b.Typed), UsualMS: ms(b.Usual), SpreadMS: ms(b.Spread),
 		})

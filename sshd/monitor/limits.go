@@ -2,7 +2,6 @@ package monitor
 
 import (
 	"fmt"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -23,8 +22,9 @@ func getLimits() (l limits, err error) {
 	return l, nil
 }
 
-// set makes them those of this process. What is so already is not touched: see
-// keepFiles.
+// set makes them those of this process. What is so already is not touched: Go's
+// runtime raises RLIMIT_NOFILE at its start and gives children the old one, which
+// is right until the limit is set here, and then it keeps its hands off.
 func (l *limits) set() error {
 	now, err := getLimits()
 	if err != nil {
@@ -39,15 +39,4 @@ func (l *limits) set() error {
 		}
 	}
 	return nil
-}
-
-// keepFiles has the runtime keep its hands off RLIMIT_NOFILE: it raises the
-// limit at its start and would give children the old one, which is right unless
-// PAM has set another.
-func keepFiles() error {
-	var now syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &now); err != nil {
-		return err
-	}
-	return syscall.Setrlimit(syscall.RLIMIT_NOFILE, &now)
 }

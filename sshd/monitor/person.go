@@ -8,8 +8,6 @@ import (
 	"strings"
 	"syscall"
 
-	"golang.org/x/sys/unix"
-
 	"ksd/sshd/link"
 )
 
@@ -75,9 +73,6 @@ func (s *stack) become(a account, tty string) (*person, error) {
 	after, groupsErr := syscall.Getgroups()
 	limitsErr := error(nil)
 	p.limits, limitsErr = getLimits()
-	if p.limits[unix.RLIMIT_NOFILE] != before[unix.RLIMIT_NOFILE] {
-		err = errors.Join(err, keepFiles())
-	}
 	err = errors.Join(err, groupsErr, limitsErr, syscall.Setgroups(own), before.set())
 	for _, g := range after {
 		p.groups = append(p.groups, uint32(g))

@@ -49,6 +49,12 @@ func (k *talk) hear(in []Input, at time.Duration) {
 	}
 }
 
+// sent notes that a fence goes out, alone to be timed or behind something else.
+func (k *talk) sent(at time.Duration, alone bool) {
+	k.owed++
+	k.at, k.trips.under = at, alone
+}
+
 // knowsWin32 reports whether the terminal has win32-input-mode, and whether it
 // is in it.
 func (k *talk) knowsWin32() (knows, on bool) {
@@ -178,8 +184,8 @@ func (t *Terminal) switchOff(undo string) {
 // every fence is answered.
 func (t *Terminal) question(ctx context.Context, w link, q string) error {
 	k := &t.talk
-	k.flags, k.state, k.at, k.trips.under = 0, 0, t.clock(), false
-	k.owed++
+	k.flags, k.state = 0, 0
+	k.sent(t.clock(), false)
 	if err := w.write(ctx, []byte(q+fence)); err != nil {
 		return err
 	}
@@ -225,8 +231,7 @@ func (t *Terminal) letGo(ctx context.Context, w link) {
 	ours := t.link == w && t.dev.try(last)
 	if ours && last != "" {
 		t.undo, t.mode = "", Plain
-		k.owed++
-		k.at, k.trips.under = t.clock(), false
+		k.sent(t.clock(), false)
 	}
 	t.mu.Unlock()
 	if !ours || t.clock()-k.at > lateLimit {

@@ -51,7 +51,7 @@ func (t *Terminal) measure(ctx context.Context, w link) error {
 		return nil
 	}
 	k.trips.left--
-	k.trips.under, k.owed, k.at = true, 1, t.clock()
+	k.sent(t.clock(), true)
 	return w.write(ctx, []byte(fence))
 }
 

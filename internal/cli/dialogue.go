@@ -145,8 +145,11 @@ func (d *Dialogue) Ask(ctx context.Context) (keystroke.Channel, error) {
 }
 
 // JitterMS is how rough the line to the terminal is, as wire.Typing has it.
-func (d *Dialogue) JitterMS() float64 {
-	sd, _ := d.term.Jitter()
+func (d *Dialogue) JitterMS() float64 { return JitterMS(d.term) }
+
+// JitterMS is how rough the line to a terminal is, as wire.Typing has it.
+func JitterMS(t *capture.Terminal) float64 {
+	sd, _ := t.Jitter()
 	return float64(sd) / float64(time.Millisecond)
 }
 

@@ -92,7 +92,7 @@ func (c *challenge) run() (wire.Code, string) {
 		if sample, err = c.typing(lead, next); err != nil {
 			break
 		}
-		j, err = c.s.c.monitor.Answer(c.ctx, link.Answer{Sample: sample, Silent: c.silent, JitterMS: c.jitterMS()})
+		j, err = c.s.c.monitor.Answer(c.ctx, link.Answer{Sample: sample, Silent: c.silent, JitterMS: cli.JitterMS(c.term)})
 		lead = leadAfter(next, j)
 	}
 	switch {
@@ -116,12 +116,6 @@ func (c *challenge) ask() error {
 		c.silent = &asked.Silent
 	}
 	return err
-}
-
-// jitterMS is how rough the line is, in ms, 0 if unknown.
-func (c *challenge) jitterMS() float64 {
-	sd, _ := c.term.Jitter()
-	return float64(sd) / float64(time.Millisecond)
 }
 
 // leadAfter returns what stands above the next phrase.

@@ -142,6 +142,24 @@ func TestJitterUnknown(t *testing.T) {
 			t.Errorf("%v, %d fences", err, e.was(fence))
 		}
 	})
+	t.Run("becomes slow", func(t *testing.T) {
+		e := &emulator{win32: -1}
+		took := time.Millisecond
+		p, term := lineTo(t, e, func() time.Duration { return took })
+		took = askLimit + time.Millisecond
+		ch := p.read(t.Context(), term, Prompt{Phrase: "x"})
+		for range tripsLate {
+			p.expect(fence)
+		}
+		e.hit('x', kittyPress)
+		e.hit('\r', kittyPress)
+		if s, err := result(t, ch); err != nil || keys(s) != "x" {
+			t.Errorf("%+v, %v", s, err)
+		}
+		if sd, ok := term.Jitter(); ok || e.was(fence) != 1+tripsLate {
+			t.Errorf("%v, %v, %d fences, want %d", sd, ok, e.was(fence), 1+tripsLate)
+		}
+	})
 	t.Run("answers once", func(t *testing.T) {
 		e := &emulator{win32: -1}
 		p, term := lineTo(t, e, func() time.Duration { return time.Millisecond })
